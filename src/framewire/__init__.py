@@ -1,0 +1,49 @@
+"""Messages over byte streams: every framing, C speed, one API.
+
+>>> import framewire as fw
+>>> framing = fw.LengthPrefixed(fw.u32)
+>>> framing.encode(b"hello")
+b'\\x00\\x00\\x00\\x05hello'
+>>> framing.decoder().decode(b"\\0\\0\\0\\5hello\\0\\0\\0")
+[b'hello']
+
+`backend` says which engine runs, "native" (C) or "pure" (Python); FRAMEWIRE_BACKEND chooses.
+"""
+
+from . import _backend, byteorder, protocols
+from . import enclosed as _enclosed
+from . import errors as _errors
+from . import fields as _fields
+from . import framings as _framings
+from . import sockets as _sockets
+from . import streaming as _streaming
+from . import stuffed as _stuffed
+from . import talk as _talk
+from . import text as _headed
+from ._backend import name as backend
+from ._version import __version__ as __version__
+from .enclosed import *  # noqa: F403
+from .errors import *  # noqa: F403
+from .fields import *  # noqa: F403
+from .framings import *  # noqa: F403
+from .protocols import *  # noqa: F403
+from .sockets import *  # noqa: F403
+from .streaming import *  # noqa: F403
+from .stuffed import *  # noqa: F403
+from .talk import *  # noqa: F403
+from .text import *  # noqa: F403
+
+Decoder = _backend.codec.Decoder
+Encoder = _backend.codec.Encoder
+
+__all__ = ["Decoder", "Encoder", "backend", "byteorder", "protocols"]
+__all__ += _errors.__all__
+__all__ += _fields.__all__
+__all__ += _framings.__all__
+__all__ += _stuffed.__all__
+__all__ += _talk.__all__
+__all__ += _headed.__all__
+__all__ += _enclosed.__all__
+__all__ += _streaming.__all__
+__all__ += protocols.__all__
+__all__ += _sockets.__all__

@@ -1,0 +1,138 @@
+# cython: language_level=3, auto_pickle=False
+"""The pump of one stream, over the C core and the system's calls: it receives, cuts, queues and sends.
+
+Four layers, each a subclass of the one before: `Stream` (the transport, deadlines, turns, the end), `Sender`,
+`Receiver`, and here `Channel`, where both directions meet: how it begins, what it asks a select loop for, what
+it has counted, how it ends.
+"""
+
+from ._system cimport *
+from .receiving cimport Receiver
+from .sending cimport SMALL
+from .stream cimport DEFAULT, OTHER, READ, SOCKET, WRITE, Until, Watch, short
+
+from .. import errors
+
+__all__ = ["Channel"]
+
+cdef enum:
+    SMALL_UNIX = 32768     # a Unix socket fills its buffers worse from many pieces
+
+
+cdef class Channel(Receiver):
+    """Messages over one stream; see `MessageSocket`, which inherits every verb."""
+
+    cdef double opened
+
+    def __init__(self, transport, tuple plan not None, tuple send_plan not None, *, codec=None,
+                 Py_ssize_t high_water=1 << 20, frame_timeout=None, idle_timeout=None, heartbeat=None,
+                 peer_timeout=None):
+        self.plan, self.send_plan, self.codec = plan, send_plan, codec
+        self._transport = transport
+        self.direct = transport.direct
+        self.reader, self.writer = transport.reader, transport.writer
+        self.high_water = high_water
+        self.small = SMALL
+        if self.direct == SOCKET:
+            # Every call here says itself that it must not wait, but for the one that shall.
+            set_blocking(self.reader)
+            if is_unix(self.reader):
+                self.small = SMALL_UNIX
+        self.opened = self.last_in = self._clock() if self.direct == OTHER else coarse()
+        if frame_timeout is not None or idle_timeout is not None or heartbeat is not None:
+            self.watch = Watch()
+            self.watch.frame_timeout = -1 if frame_timeout is None else frame_timeout
+            self.watch.idle_timeout = -1 if idle_timeout is None else idle_timeout
+            self.watch.peer_timeout = -1 if peer_timeout is None else peer_timeout
+            self.watch.heartbeat = heartbeat
+            self.watch.last_out = self.watch.frame_since = self.opened
+            self.watch.frame_at = -1
+        self._closed = False
+
+    @property
+    def events(self):
+        """What to wait for in a select, poll or selectors loop: 1 to read, 2 to write, 3 either
+        (selectors.EVENT_READ, EVENT_WRITE); 0 if nothing will come any more. On `fileno()`, but to write to
+        pipes on `write_fileno()`.
+
+        Writing is asked for while bytes are `unsent` and while it connects. Check `ready` before waiting.
+        """
+        if self._closed:
+            return 0
+        if self._connecting:
+            return WRITE
+        read = READ if not self.eof and self.over is None and not self.broken else 0
+        return read | (WRITE if self._unsent() and not self.corks else 0)
+
+    def _counters(self):
+        """messages in and out, bytes in and out, reads, writes, buffered, unsent, opened, last received."""
+        cdef Py_ssize_t index = 0, buffered = 0
+        cdef unsigned long long position = 0
+        if self.decoder is not None:
+            index, position, buffered = self.decoder.index, self.decoder.position, self.decoder._buffered()
+        if self.watch is not None:
+            index -= <Py_ssize_t> self.watch.beats
+        cut = self.cut or ()
+        return (index - len(cut), self.messages_out, position + <unsigned long long> buffered, self.bytes_out,
+                self.reads, self.writes, buffered + sum([len(frame) for frame in cut]), self._unsent(),
+                self.opened, self.last_in)
+
+    def close(self, timeout=5.0):
+        """End the connection so that nothing that was sent is lost, within `timeout` seconds.
+
+        Sends what is unsent, tells the peer that this is the end, reads and discards until his end (closing
+        with unread input would make the kernel throw away what the peer has not read yet) and closes. 0 does
+        not wait for the peer. If bytes stay unsent: Timeout, or ConnectionLost; it is closed all the same.
+        Calling it again does nothing. A thread that waits in recv or send is woken by ConnectionClosed; the
+        peer's end is then not waited for. In a process that does not own it, only the descriptor is closed.
+        """
+        cdef Until until
+        cdef Until now
+        cdef bint nested
+        self._until(timeout, &until)
+        if self._closed or self._foreign() or self._passed_on():
+            self._release_again()
+            return
+        try:
+            if (self._unsent() or self.send_over is None) and not self._connecting:
+                nested = self._enter_send(&until, "close")
+                try:
+                    if self._closed and not self._unsent():
+                        return  # by another thread, meanwhile
+                    if not self._push_all(&until):
+                        raise errors.close_lost(self._peer_name(), self._unsent(), short(until.timeout))
+                    self._now(&now)
+                    self._shutdown_write(&now)
+                finally:
+                    self._leave_send(nested)
+            if not (self.eof or self.over is not None or self._connecting or self.receiving or self.unending):
+                self._enter_recv()
+                try:
+                    self._discard(&until)
+                finally:
+                    self._leave_recv()
+        finally:
+            self._release()
+
+    def abort(self):
+        """Close at once: the peer gets a reset (over TCP), and what is unsent is lost. Wakes as `close`."""
+        if self._closed or self._foreign() or self._passed_on():
+            self._release_again()
+        else:
+            self._release(self._transport.abort)
+
+    def _detach(self):
+        """End the connection without closing the transport; the bytes that were read ahead."""
+        self._need_open()
+        self._enter_recv()
+        try:
+            if self._unsent():
+                raise errors.detach_unsent(self._unsent())
+            if self.cut:
+                raise errors.detach_uncut(len(self.cut))
+            rest = self._decoder().detach()
+            self._release_block()
+            self._closed = self.detached = True
+            return rest
+        finally:
+            self._leave_recv()

@@ -1,0 +1,1 @@
+"""The pure-Python backend: the readable specification, the same modules as `framewire._native`."""

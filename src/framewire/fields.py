@@ -1,0 +1,421 @@
+"""Field types: one vocabulary for the length field of a framing and for the fields of a record.
+
+A field type is a frozen value object. It describes how one number stands on the wire and lowers itself to
+`spec`, a plain tuple that both backends understand:
+
+    (kind, width, little, signed, mask, shift, canonical, end, tiers, direct, follow)
+
+`kind` is one of the constants below (they are fw_field_kind in csrc/fw.h); `width` is the number of bytes
+of a fixed-width kind and the greatest number of bytes or digits of a variable one; a tier is (selector,
+width, little, signed, base) and follow is (bit, bytes). The bare names (`u8` ... `i64le`, `varint`, `ber`
+...) are plain `int` to a type checker, so that they can annotate the fields of a record; the parametrised
+ones are functions.
+"""
+
+from __future__ import annotations
+
+from .errors import DeclarationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    LengthLike: TypeAlias = "type[int] | LengthType"
+
+# Type checkers read this list, so it cannot be made from _ORDINARY.
+__all__ = ["LengthType", "leb128", "digits", "hexdigits", "tiered", "varint", "vlq", "quicvarint", "ber"]
+__all__ += ["u8", "u16", "u24", "u32", "u40", "u48", "u56", "u64"]
+__all__ += ["i8", "i16", "i24", "i32", "i40", "i48", "i56", "i64"]
+__all__ += ["u16le", "u24le", "u32le", "u40le", "u48le", "u56le", "u64le"]
+__all__ += ["i16le", "i24le", "i32le", "i40le", "i48le", "i56le", "i64le"]
+
+UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED = range(1, 10)
+
+# Above ten digits no length can be real; a declaration may ask for more, up to what 64 bits hold.
+_MAX_DIGITS = 10
+_DIGITS_IN_64_BITS = 19
+_MAX_TIERS = 8
+
+
+class LengthType:
+    """A number on the wire; equal, hashable and picklable by what it means.
+
+    >>> from framewire import LengthPrefixed, u16
+    >>> u16
+    u16
+    >>> LengthPrefixed(u16).encode(b"hi")
+    b'\\x00\\x02hi'
+    """
+
+    __slots__ = ("text", "call", "spec", "narrowest", "widest", "maximum")
+
+    def __init__(
+        self,
+        text: str,
+        call: str,
+        spec: tuple[Any, ...],
+        narrowest: int,
+        widest: int,
+        maximum: int,
+    ) -> None:
+        for name, value in zip(self.__slots__, (text, call, spec, narrowest, widest, maximum)):
+            object.__setattr__(self, name, value)
+
+    if TYPE_CHECKING:
+        text: str
+        call: str
+        spec: tuple[Any, ...]
+        narrowest: int
+        widest: int
+        maximum: int
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the field has one width only, in bytes."""
+        return self.narrowest == self.widest
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{self!r} is frozen")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{self!r} is frozen")
+
+    def __repr__(self) -> str:
+        return self.call
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LengthType) and self.spec == other.spec
+
+    def __hash__(self) -> int:
+        return hash(self.spec)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LengthType, (self.text, self.call, self.spec, self.narrowest, self.widest, self.maximum)
+
+
+def _spec(
+    kind: int,
+    width: int,
+    *,
+    little: bool = False,
+    signed: bool = False,
+    mask: int = 0,
+    shift: int = 0,
+    canonical: bool = False,
+    end: bytes = b"",
+    tiers: tuple[tuple[int, int, bool, bool, int], ...] = (),
+    direct: int = 0,
+    follow: tuple[int, int] = (0, 0),
+) -> tuple[Any, ...]:
+    return kind, width, little, signed, mask, shift, canonical, end, tiers, direct, follow
+
+
+def _integer(width: int, little: bool, signed: bool) -> LengthType:
+    name = f"{'i' if signed else 'u'}{8 * width}{'le' if little else ''}"
+    spec = _spec(UINT, width, little=little and width > 1, signed=signed, mask=(1 << 8 * width) - 1)
+    return LengthType(name, name, spec, width, width, (1 << (8 * width - signed)) - 1)
+
+
+def need_int(where: str, name: str, value: object, low: int, high: int | None = None) -> int:
+    """`value` if it is an int within low..high; TypeError or DeclarationError naming it otherwise."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{where}: {name} must be an int, not {type(value).__name__}")
+    if value < low:
+        raise DeclarationError(f"{where}: {name}={value} must be at least {low}")
+    if high is not None and value > high:
+        raise DeclarationError(f"{where}: {name}={value} must be at most {high}")
+    return value
+
+
+def need_bool(where: str, name: str, value: object) -> bool:
+    """`value` if it is True or False; TypeError naming it otherwise."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{where}: {name} must be True or False, not {value!r}")
+    return value
+
+
+def need_choice(where: str, name: str, value: object, choices: tuple[str, ...]) -> str:
+    """`value` if it is one of `choices`; TypeError or DeclarationError naming it otherwise."""
+    if not isinstance(value, str):
+        raise TypeError(f"{where}: {name} must be a str, not {type(value).__name__}")
+    if value not in choices:
+        raise DeclarationError(f"{where}: {name}={value!r} must be one of {', '.join(choices)}")
+    return value
+
+
+def need_bytes(where: str, name: str, value: object) -> bytes:
+    """`value` if it is bytes; TypeError naming it otherwise."""
+    if not isinstance(value, bytes):
+        raise TypeError(f"{where}: {name} must be bytes, not {type(value).__name__}")
+    return value
+
+
+def need_length_type(where: str, name: str, value: object) -> LengthType:
+    """`value` if it is a field type; TypeError naming it otherwise."""
+    if not isinstance(value, LengthType):
+        raise TypeError(f"{where}: {name} must be a length type such as u32 or varint, not {value!r}")
+    return value
+
+
+def _need_integer(where: str, name: str, value: object) -> LengthType:
+    field = need_length_type(where, name, value)
+    if field.spec[0] != UINT:
+        raise DeclarationError(f"{where}: {name}={value!r} must be an integer of fixed width")
+    return field
+
+
+def masked(where: str, field: LengthType, mask: int | None) -> tuple[int, int, int]:
+    """(mask, shift, greatest value) of an integer field under `mask` (None: all its bits)."""
+    full = int(field.spec[4])
+    if mask is None:
+        return full, 0, field.maximum
+    need_int(where, "mask", mask, 1, full)
+    if field.spec[3]:
+        raise DeclarationError(f"{where}: mask needs an unsigned integer, {field!r} is signed")
+    shift = (mask & -mask).bit_length() - 1
+    if (mask >> shift) & (mask >> shift) + 1:
+        raise DeclarationError(f"{where}: mask=0x{mask:x} must be one run of bits, without holes")
+    return mask, shift, mask >> shift
+
+
+def _base128(name: str, kind: int, max_bytes: int, canonical: bool) -> LengthType:
+    need_int(name, "max_bytes", max_bytes, 1, 10)
+    options = [] if max_bytes == 10 else [f"max_bytes={max_bytes}"]
+    options += ["canonical=True"] if need_bool(name, "canonical", canonical) else []
+    text = name + (f":{max_bytes}" if max_bytes != 10 else "") + (",canonical=true" if canonical else "")
+    return LengthType(
+        text,
+        f"{name}({', '.join(options)})",
+        _spec(kind, max_bytes, canonical=canonical),
+        1,
+        max_bytes,
+        min((1 << 7 * max_bytes) - 1, (1 << 64) - 1),
+    )
+
+
+def leb128(max_bytes: int = 10, *, canonical: bool = False) -> Any:
+    """A base-128 number, lowest seven bits first, the top bit set on all bytes but the last.
+
+    At most `max_bytes` (1..10) bytes and 64 bits. Padded forms are accepted unless `canonical`; the
+    shortest is written. MQTT's remaining length is `leb128(max_bytes=4)`. (DWARF; protobuf encoding guide.)
+
+    >>> from framewire import LengthPrefixed, leb128
+    >>> LengthPrefixed(leb128(max_bytes=4)).encode(bytes(200))[:3]
+    b'\\xc8\\x01\\x00'
+    """
+    return _base128("leb128", LEB128, max_bytes, canonical)
+
+
+def digits(count: int | None = None, *, end: bytes | None = None, max_digits: int | None = None) -> Any:
+    """A decimal number in ASCII digits: `count` digits with leading zeros, or digits up to `end`.
+
+    With `count` (1..19) the field has that many digits. With `end` (1 to 4 bytes, no digit first) it has 1
+    to `max_digits` (10 by default, at most 19) digits, no leading zero, and then `end`. Only the bytes 0-9
+    are digits. (netstrings; RFC 6587 section 3.4.1, octet counting.)
+
+    >>> from framewire import LengthPrefixed, digits
+    >>> LengthPrefixed(digits(5)).encode(b"hello"), LengthPrefixed(digits(end=b" ")).encode(b"hello")
+    (b'00005hello', b'5 hello')
+    """
+    if (count is None) == (end is None):
+        raise DeclarationError("digits: give either a count of digits or end=")
+    if count is not None:
+        need_int("digits", "count", count, 1, _DIGITS_IN_64_BITS)
+        if max_digits is not None:
+            raise DeclarationError("digits: max_digits goes with end=, not with a count")
+        return LengthType(
+            f"digits:{count}", f"digits({count})", _spec(DIGITS, count), count, count, 10**count - 1
+        )
+    end = need_bytes("digits", "end", end)
+    most = need_int(
+        "digits", "max_digits", _MAX_DIGITS if max_digits is None else max_digits, 1, _DIGITS_IN_64_BITS
+    )
+    if not 1 <= len(end) <= 4 or end[:1].isdigit():
+        raise DeclarationError(f"digits: end={end!r} must be 1 to 4 bytes that do not start with a digit")
+    more = "" if most == _MAX_DIGITS else f", max_digits={most}"
+    return LengthType(
+        f"digits,end={escape_bytes(end)}" + more.replace(" ", ""),
+        f"digits(end={end!r}{more})",
+        _spec(DIGITS_END, most, end=end),
+        1 + len(end),
+        most + len(end),
+        10**most - 1,
+    )
+
+
+def hexdigits(count: int) -> Any:
+    """A number in `count` (1..16) hexadecimal ASCII digits, either case; lower case is written.
+
+    >>> from framewire import LengthPrefixed, hexdigits
+    >>> LengthPrefixed(hexdigits(4)).encode(b"host:version")
+    b'000chost:version'
+    """
+    need_int("hexdigits", "count", count, 1, 16)
+    return LengthType(
+        f"hexdigits:{count}",
+        f"hexdigits({count})",
+        _spec(HEXDIGITS, count),
+        count,
+        count,
+        (1 << 4 * count) - 1,
+    )
+
+
+def tiered(
+    first: LengthLike,
+    table: dict[int, Any],
+    *,
+    mask: int | None = None,
+    direct: int | None = None,
+    follow: tuple[int, int] | None = None,
+    canonical: bool = False,
+) -> Any:
+    """A small number in one field, or a selector there and the number in a wider field behind it.
+
+    `first` is a fixed-width integer, of which `mask` leaves the selector. `table` maps a selector to the
+    type of the next field, or to (type, base) where base is added to its value. A selector of at most
+    `direct` (by default the smallest selector - 1) is the number itself; any other is bad-length.
+    `follow=(bit, n)`: n more header bytes stand behind the field if `first` has that bit. `canonical`
+    refuses a wider form than necessary. (WebSocket, RFC 6455 section 5.2; CoAP over TCP, RFC 8323.)
+
+    >>> from framewire import LengthPrefixed, i64, tiered, u8, u16
+    >>> websocket = tiered(u8, {126: u16, 127: i64}, mask=0x7f, follow=(0x80, 4), canonical=True)
+    >>> LengthPrefixed(websocket, offset=1, strip=False).encode(b"\\x82\\x00" + bytes(300))[:4]
+    b'\\x82~\\x01,'
+    """
+    where = "tiered"
+    outer = _need_integer(where, "first", first)
+    if outer.spec[3]:
+        raise DeclarationError(f"{where}: first={outer!r} must be unsigned")
+    bits, shift, top = masked(where, outer, mask)
+    if not isinstance(table, dict):
+        raise TypeError(f"{where}: table must be a dict, not {table!r}")
+    if not 1 <= len(table) <= _MAX_TIERS:
+        raise DeclarationError(f"{where}: table has {len(table)} selectors, give 1 to {_MAX_TIERS}")
+    rows = []
+    for selector, entry in table.items():
+        need_int(where, "selector", selector, 0, top)
+        if isinstance(entry, tuple) and len(entry) != 2:
+            raise TypeError(f"{where}: table[{selector}] must be a type or (type, base), not {entry!r}")
+        kind, base = entry if isinstance(entry, tuple) else (entry, 0)
+        inner = _need_integer(where, f"table[{selector}]", kind)
+        need_int(where, f"base of selector {selector}", base, 0, (1 << 32) - 1)
+        rows.append((selector, inner.spec[1], inner.spec[2], inner.spec[3], base, inner))
+    rows.sort(key=lambda row: (row[1], row[0]))
+    least = min(table) - 1
+    if direct is None:
+        direct = least
+    need_int(where, "direct", direct, -1, min(top, (1 << 63) - 1))
+    if follow is not None and not (isinstance(follow, tuple) and len(follow) == 2):
+        raise TypeError(f"{where}: follow must be (bit, bytes), not {follow!r}")
+    bit, more = follow if follow is not None else (0, 0)
+    if follow is not None:
+        need_int(where, "follow bit", bit, 1, int(outer.spec[4]))
+        need_int(where, "follow size", more, 1, 255)
+        if bit & bits:
+            raise DeclarationError(f"{where}: the follow bit 0x{bit:x} is part of the selector")
+    parts = [repr(outer), "{" + ", ".join(f"{k}: {_entry(v)}" for k, v in table.items()) + "}"]
+    options = []
+    if mask is not None:
+        options.append(("mask", f"0x{mask:x}"))
+    if direct != least:
+        options.append(("direct", f"{direct}"))
+    if follow is not None:
+        options.append(("follow", f"(0x{bit:x}, {more})"))
+    if need_bool(where, "canonical", canonical):
+        options.append(("canonical", "True"))
+    text = "tiered:" + "/".join(
+        [outer.text] + [f"{s}={i.text}" + (f"+{b}" if b else "") for s, _, _, _, b, i in rows]
+    )
+    for key, value in options:
+        text += f",{key}={value.strip('()').replace(', ', '/').lower()}"
+    width = int(outer.spec[1])
+    return LengthType(
+        text,
+        f"tiered({', '.join(parts + [f'{key}={value}' for key, value in options])})",
+        _spec(
+            TIERED,
+            width,
+            little=outer.spec[2],
+            mask=bits,
+            shift=shift,
+            canonical=canonical,
+            tiers=tuple(row[:5] for row in rows),
+            direct=direct,
+            follow=(bit, more),
+        ),
+        width,
+        width + max(row[1] for row in rows),
+        max([direct] + [min(row[4] + row[5].maximum, (1 << 64) - 1) for row in rows]),
+    )
+
+
+def _entry(entry: object) -> str:
+    return f"({entry[0]!r}, {entry[1]})" if isinstance(entry, tuple) else repr(entry)
+
+
+def escape_bytes(data: bytes) -> str:
+    """`data` as it stands in the text form of a framing: printable ASCII, the rest as escapes.
+
+    >>> escape_bytes(b"a,\\r\\n")
+    'a\\\\,\\\\r\\\\n'
+    """
+    named = {9: "\\t", 10: "\\n", 13: "\\r", 0: "\\0", 44: "\\,", 92: "\\\\"}
+    return "".join(
+        named.get(b) or (chr(b) if 33 <= b < 127 and b not in b"/:|=+" else f"\\x{b:02x}") for b in data
+    )
+
+
+_ORDINARY = {
+    field.text: field
+    for width in range(1, 9)
+    for signed in (False, True)
+    for little in (False, True)
+    for field in [_integer(width, little, signed)]
+}
+_ORDINARY["varint"] = LengthType("varint", "varint", leb128().spec, 1, 10, (1 << 64) - 1)
+_ORDINARY["vlq"] = LengthType("vlq", "vlq", _spec(VLQ, 10), 1, 10, (1 << 64) - 1)
+_ORDINARY["quicvarint"] = LengthType("quicvarint", "quicvarint", _spec(QUIC, 8), 1, 8, (1 << 62) - 1)
+_ORDINARY["ber"] = LengthType("ber", "ber", _spec(BER, 5), 1, 5, (1 << 32) - 1)
+
+if TYPE_CHECKING:
+    u8: TypeAlias = int
+    u16: TypeAlias = int
+    u24: TypeAlias = int
+    u32: TypeAlias = int
+    u40: TypeAlias = int
+    u48: TypeAlias = int
+    u56: TypeAlias = int
+    u64: TypeAlias = int
+    i8: TypeAlias = int
+    i16: TypeAlias = int
+    i24: TypeAlias = int
+    i32: TypeAlias = int
+    i40: TypeAlias = int
+    i48: TypeAlias = int
+    i56: TypeAlias = int
+    i64: TypeAlias = int
+    u16le: TypeAlias = int
+    u24le: TypeAlias = int
+    u32le: TypeAlias = int
+    u40le: TypeAlias = int
+    u48le: TypeAlias = int
+    u56le: TypeAlias = int
+    u64le: TypeAlias = int
+    i16le: TypeAlias = int
+    i24le: TypeAlias = int
+    i32le: TypeAlias = int
+    i40le: TypeAlias = int
+    i48le: TypeAlias = int
+    i56le: TypeAlias = int
+    i64le: TypeAlias = int
+    varint: TypeAlias = int
+    vlq: TypeAlias = int
+    quicvarint: TypeAlias = int
+    ber: TypeAlias = int
+else:
+    for _name in ("u8le", "i8le"):
+        del _ORDINARY[_name]
+    globals().update(_ORDINARY)
+
+NAMED: dict[str, LengthType] = _ORDINARY

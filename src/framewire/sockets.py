@@ -1,0 +1,898 @@
+"""Messages over every kind of byte stream: `connect`, `listen`, `MessageSocket`, `spawn`, `stdio`,
+`reconnect`.
+
+A `MessageSocket` is a channel (the pump of one stream, in C or Python) with a name, options, logging and a
+way to be made: over TCP and Unix sockets, pairs, pipes, inherited descriptors, serial lines, child processes.
+How bytes become messages, and every rule about waiting, stands in the channel; where addresses lead, in
+_address; what the kernel is told about dead peers, in _options.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+import warnings
+from collections import namedtuple
+from time import monotonic, sleep
+
+from . import _address, _backend, _child, _devices, _options, errors
+from ._preset import Protocol
+from ._transport import PipeTransport, SocketTransport, ready
+from .errors import ConnectionClosed, DeclarationError, EncodeError
+from .framings import Framing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from logging import Logger
+    from types import TracebackType
+    from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
+
+    from typing_extensions import Self
+
+    from ._transport import Transport
+
+    T = TypeVar("T")
+    Address: TypeAlias = str | tuple[str, int] | socket.socket
+
+    class Stats(NamedTuple):
+        messages_in: int
+        messages_out: int
+        bytes_in: int
+        bytes_out: int
+        reads: int
+        writes: int
+        buffered: int
+        unsent: int
+        opened_at: float
+        last_in_at: float
+
+else:
+    _FIELDS = "messages_in messages_out bytes_in bytes_out reads writes buffered unsent opened_at last_in_at"
+    Stats = namedtuple("Stats", _FIELDS)
+    Stats.__module__ = __name__
+    Stats.__doc__ = """What a connection has done; every number only grows, but `buffered` and `unsent`.
+
+    Messages and bytes in and out, system calls that read and wrote; bytes received and not yet delivered,
+    bytes taken and not yet sent; when it was opened and when it last received, in seconds of
+    time.monotonic().
+
+    >>> import framewire as fw
+    >>> a, b = fw.socketpair(fw.Lines())
+    >>> a.send(b"hello"); a.stats().messages_out, a.stats().bytes_out, a.stats().writes
+    (1, 6, 1)
+    >>> a.close(timeout=0); b.close()
+    """
+
+__all__ = [
+    "MessageListener",
+    "MessageSocket",
+    "Stats",
+    "connect",
+    "listen",
+    "reconnect",
+    "socketpair",
+    "spawn",
+    "stdio",
+]
+
+_HIGH_WATER = 1 << 20
+_SLICE = 0.25  # how often a listener that cannot be woken looks whether it was closed
+_SHOWN = 75  # bytes of a message in a log
+# What accept(2) reports of a connection that died before it was accepted.
+_DEAD_ON_ARRIVAL = errors.LOST | {errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EOPNOTSUPP}
+
+
+class MessageSocket(_backend.channel.Channel["T"]):
+    """Messages over a connected stream socket, which it owns from now on. Made by `connect`, `accept` and so
+    on.
+
+    `framing` cuts what is received and, unless `send_framing` is given, frames what is sent. `codec` turns
+    objects into messages and back: an object (or module) with `encode(object) -> bytes` and
+    `decode(bytes) -> object`, or a pair of such functions; `encode_into(object, bytearray, offset)` and
+    `decode_from(buffer, start, stop)` are used where they exist. `timeout` (None) is the default of the
+    `timeout=` of every call but `close`: None waits for ever, 0 not at all (BlockingIOError), else `Timeout`
+    after so many seconds. Any number of threads may send, one may receive at the same time. It belongs to the
+    process that uses it first. As a context manager it is closed at the end: at once after an exception.
+
+    `high_water`: bytes that may be unsent before a send waits. Limits in seconds, None for none:
+    `frame_timeout` from a frame's first byte to its last, `idle_timeout` between two bytes received, both
+    judged while a call receives. `peer_timeout` is how soon a dead peer is to be found: by the kernel (TCP),
+    and with `heartbeat`, a message that both ends send when they have sent nothing for a third of it, by its
+    silence. Heartbeats are sent and judged inside calls, and are not delivered.
+
+    >>> import framewire as fw
+    >>> a, b = fw.socketpair(fw.Lines())
+    >>> with a, b:
+    ...     a.send_many([b"one", b"two"]), b.recv(), b.recv(timeout=1)
+    ...     a.shutdown_write()
+    ...     b.shutdown_write()
+    (2, b'one', b'two')
+    """
+
+    __slots__ = ("_framing", "_send_framing", "_local", "_peer", "_ended", "_log", "attempt")
+
+    if TYPE_CHECKING:
+        _transport: Any
+        _framing: Framing
+        _send_framing: Framing | None
+        _local: str | None
+        _peer: str | None
+        _ended: str | None
+        _log: Logger | None
+
+    attempt: int
+    """Of a connection made by `reconnect`: how many attempts it took, 1 at best."""
+
+    def __init__(
+        self,
+        sock: socket.socket | Transport,
+        framing: Framing,
+        send_framing: Framing | None = None,
+        *,
+        codec: Any = None,
+        high_water: int = _HIGH_WATER,
+        frame_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        peer_timeout: float | None = None,
+        heartbeat: bytes | None = None,
+        logger: Logger | None = None,
+    ) -> None:
+        _need_framings(framing, send_framing)
+        calls = _need_options(
+            framing,
+            send_framing,
+            codec=codec,
+            high_water=high_water,
+            frame_timeout=frame_timeout,
+            idle_timeout=idle_timeout,
+            peer_timeout=peer_timeout,
+            heartbeat=heartbeat,
+        )
+        transport: Any = sock
+        if isinstance(sock, socket.socket):
+            _need_stream(sock)
+            _options.keep_alive(sock, peer_timeout)
+            transport = SocketTransport(sock)
+        elif not hasattr(sock, "receiving"):
+            raise TypeError(f"a socket is required, not {type(sock).__name__}")
+        self._framing, self._send_framing = framing, send_framing
+        self._local = self._peer = self._ended = self._log = None
+        self.attempt = 1
+        super().__init__(
+            transport,
+            framing._plan,
+            (send_framing or framing)._plan,
+            codec=calls,
+            high_water=high_water,
+            frame_timeout=frame_timeout,
+            idle_timeout=idle_timeout,
+            heartbeat=None if heartbeat is None else bytes(heartbeat),
+            peer_timeout=peer_timeout,
+        )
+        if logger is not None or "logging" in sys.modules:
+            self._open_log(logger)
+
+    @classmethod
+    def from_pipes(
+        cls, reader: int, writer: int, framing: Framing, send_framing: Framing | None = None, **options: Any
+    ) -> Self:
+        """A connection over two descriptors that can be polled (pipes, terminals), which it owns from now on.
+
+        `reader` and `writer` may be the same. They are made non-blocking; `detach` undoes that. `options` are
+        those of the class. OSError for a descriptor that is not open.
+
+        >>> import os
+        >>> import framewire as fw
+        >>> reader, writer = os.pipe()
+        >>> with fw.MessageSocket.from_pipes(reader, writer, fw.Lines()) as conn:
+        ...     conn.send(b"to myself")
+        ...     conn.recv()
+        b'to myself'
+        """
+        _need_framings(framing, send_framing)
+        return cls(PipeTransport(reader, writer), framing, send_framing, **options)
+
+    # --- what it is ----------------------------------------------------------------------------------
+
+    def __reduce__(self) -> NoReturn:
+        raise errors.uncopyable(self)
+
+    def __repr__(self) -> str:
+        if self._closed or self._connecting:
+            state = "closed" if self._closed else "connecting"
+        else:
+            state = self._ended or ("open" if self.events & 1 else "ended")
+        counts = self.stats()
+        return (
+            f"<framewire.MessageSocket {self.local_address} -> {self.peer_address} {self._framing} {state}, "
+            f"in {counts.messages_in} msgs {counts.bytes_in} B, out {counts.messages_out} msgs "
+            f"{counts.bytes_out} B, buffered {counts.buffered}, unsent {counts.unsent}>"
+        )
+
+    def stats(self) -> Stats:
+        """The counters so far. Cheap, safe from any thread, also after close.
+
+        >>> import framewire as fw
+        >>> a, b = fw.socketpair(fw.Lines())
+        >>> a.send(b"hello"); b.recv()
+        b'hello'
+        >>> b.stats().messages_in, b.stats().bytes_in
+        (1, 6)
+        >>> a.close(0); b.close(0)
+        """
+        return Stats(*self._counters())
+
+    @property
+    def process(self) -> Any:
+        """The child process of `spawn` (a subprocess.Popen), else None."""
+        return getattr(self._transport, "process", None)
+
+    def fileno(self) -> int:
+        """The descriptor to wait on, -1 after close. Frames may be buffered though it is not readable: see
+        `ready`, and `events` for what to wait for. Of two pipes it is the one to read."""
+        return self._transport.reader  # type: ignore[no-any-return]
+
+    def write_fileno(self) -> int:
+        """The descriptor to wait on for writing, which is another one over two pipes, so also of `spawn`."""
+        return self._transport.writer  # type: ignore[no-any-return]
+
+    @property
+    def local_address(self) -> str:
+        """Our end, as an address string; "" where it has none."""
+        if self._local is None:
+            self._name()
+        return self._local or ""
+
+    @property
+    def peer_address(self) -> str:
+        """The peer's end, as an address string; "unix:" or "" where it has no name."""
+        if self._peer is None:
+            self._name()
+        return self._peer or ""
+
+    def _name(self) -> None:
+        sock = getattr(self._transport, "sock", None)
+        if sock is not None and sock.fileno() >= 0:
+            self._local = self._local or _name_of(sock, sock.getsockname)
+            self._peer = self._peer or _name_of(sock, sock.getpeername)
+        elif sock is None:
+            self._local = self._local or ""
+            self._peer = self._peer or getattr(self._transport, "name", "pipe:")
+
+    _first_use = _name
+
+    def _peer_name(self) -> str:
+        name = self.peer_address
+        return "the peer" if name in ("", "unix:", "pipe:") else name
+
+    @property
+    def framing(self) -> Framing:
+        """How the stream is framed. Assign between two messages to switch; bytes read ahead are kept.
+
+        Assigning serves both directions unless there is a `send_framing`. Cheap, and safe for the thread
+        that receives: ConcurrencyError while another one does. Raises a fault of the stream already found.
+        """
+        return self._framing
+
+    @framing.setter
+    def framing(self, framing: Framing) -> None:
+        _need_framings(framing)
+        self._switch(framing)
+        self._framing = framing
+        if self._send_framing is None:
+            self._switch_send(framing._plan)
+
+    @property
+    def send_framing(self) -> Framing | None:
+        """How messages are sent, None: by `framing`. Assign to switch; waits for a send in another thread."""
+        return self._send_framing
+
+    @send_framing.setter
+    def send_framing(self, framing: Framing | None) -> None:
+        _need_framings(self._framing, framing)
+        self._switch_send((framing or self._framing)._plan)
+        self._send_framing = framing
+
+    def _connected(self) -> None:
+        sock = self._transport.sock
+        number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise OSError(number, f"{os.strerror(number)}: {self._peer_name()}")
+        self._connecting = False
+        self._local = None
+        self._name()
+
+    # --- logging -------------------------------------------------------------------------------------
+
+    def _open_log(self, logger: Logger | None) -> None:
+        import logging
+
+        self._log = logger or logging.getLogger("framewire.connection")
+        if self._log.isEnabledFor(logging.DEBUG):
+            self.trace = True
+        if self._log.isEnabledFor(logging.INFO):
+            self._say(logging.INFO, "= open %s", self)
+
+    def _say(self, level: int, text: str, *args: object) -> None:
+        if self._log is not None:
+            self._log.log(level, text, *args, extra={"connection": self, "peer": self.peer_address})
+
+    @property
+    def trace(self) -> bool:
+        """Whether every message is logged (DEBUG, 75 bytes of it); at first, as the logger's level says."""
+        return self._trace is not None
+
+    @trace.setter
+    def trace(self, on: bool) -> None:
+        if on and self._log is None:
+            import logging
+
+            self._log = logging.getLogger("framewire.connection")
+        self._trace = self._show if on else None
+
+    def _show(self, direction: str, message: Any) -> None:
+        try:
+            view = memoryview(message).cast("B")
+            text = f"{len(view)} bytes {bytes(view[:_SHOWN])!r}{' ...' if len(view) > _SHOWN else ''}"
+        except TypeError:
+            text = repr(message)[:_SHOWN]
+        self._say(10, "%s %s", direction, text)
+
+    def _report(self, error: errors.DecodeError) -> None:
+        if self._ended is None or error.recoverable:
+            self._say(30, "! %s: %s", self.peer_address, error)
+        if not error.recoverable:
+            self._ended = "broken"
+
+    # --- the end -------------------------------------------------------------------------------------
+
+    def close(self, timeout: float | None = 5.0) -> None:
+        if self._closed:
+            return super().close(timeout)
+        self._name()
+        try:
+            super().close(timeout)
+        finally:
+            if self.fileno() < 0:
+                self._farewell()
+
+    close.__doc__ = _backend.channel.Channel.close.__doc__
+
+    def abort(self) -> None:
+        if not self._closed:
+            self._name()
+            super().abort()
+            self._farewell()
+        else:
+            super().abort()
+
+    abort.__doc__ = _backend.channel.Channel.abort.__doc__
+
+    def _farewell(self) -> None:
+        self._say(20, "= closed %s", self)
+        self._trace = None  # it refers to this object
+
+    def detach(self) -> tuple[Any, bytes]:
+        """Take the stream back: (socket, or the pair of descriptors; the bytes that were read ahead).
+
+        The connection counts as closed and leaves the stream open, descriptors as blocking as they came.
+        BlockingIOError if bytes are unsent (`flush` first), ConcurrencyError if another thread receives.
+
+        >>> import framewire as fw
+        >>> a, b = fw.socketpair(fw.Lines())
+        >>> a.send_many([b"a line", b"something else"])
+        2
+        >>> b.recv()
+        b'a line'
+        >>> sock, rest = b.detach()
+        >>> rest
+        b'something else\\n'
+        >>> sock.close(); a.close(0)
+        """
+        self._name()
+        rest = self._detach()
+        restore = getattr(self._transport, "restore", None)
+        if restore is not None:
+            return restore(), rest
+        sock = self._transport.sock
+        sock.setblocking(True)
+        return sock, rest
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        elif not self._closed:
+            self._name()
+            self._release()
+            self._farewell()
+
+    def __del__(self) -> None:
+        if not self._closed:
+            foreign = self._is_foreign()
+            unsent = f", {self.unsent} bytes unsent" if self.unsent else ""
+            text = f"unclosed {self!r}{unsent}"
+            self._release()
+            if not foreign:
+                warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
+
+
+class MessageListener:
+    """Accepts connections. Made by `listen`; a context manager. Any number of threads may accept.
+
+    `options` are those of `MessageSocket`, for the connections that are accepted.
+
+    >>> from framewire import Lines
+    >>> from framewire.sockets import connect, listen
+    >>> with listen("tcp://127.0.0.1:0", Lines()) as listener:
+    ...     client = connect(listener.address, Lines())
+    ...     server = listener.accept()
+    >>> client.send(b"hello")
+    >>> server.recv()
+    b'hello'
+    >>> client.close(timeout=0); server.close()
+    """
+
+    _closed = True
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        framing: Framing,
+        send_framing: Framing | None = None,
+        _path: str | None = None,
+        **options: Any,
+    ) -> None:
+        _need_framings(framing, send_framing)
+        _need_stream(sock)
+        if hasattr(socket, "SO_ACCEPTCONN") and not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise DeclarationError("the socket is not listening: call its listen() first")
+        _need_options(framing, send_framing, **options)
+        self._framing, self._send_framing, self._options = framing, send_framing, options
+        self._path = _path
+        self._file = None if _path is None else _address.socket_file(_path)
+        sock.setblocking(False)
+        self._address = _name_of(sock, sock.getsockname)
+        self._sock = sock
+        self._pid = os.getpid()
+        self._closed = False
+
+    def __reduce__(self) -> NoReturn:
+        raise errors.uncopyable(self)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<framewire.MessageListener {self._address} {self._framing} {state}>"
+
+    @property
+    def address(self) -> str:
+        """Where it listens, with the real port; `connect` understands it."""
+        return self._address
+
+    def fileno(self) -> int:
+        """The descriptor of the listening socket, -1 after close."""
+        return self._sock.fileno()
+
+    def accept(self, timeout: float | None = None) -> MessageSocket[Any]:
+        """Wait for the next connection.
+
+        Timeout after `timeout` seconds, BlockingIOError with 0; None waits for ever. Connections that died
+        before they were accepted are passed over. ConnectionClosed after close; OSError as the system gives
+        it, as when there are no descriptors left (the connection then stays in the queue).
+        """
+        if timeout is not None and not timeout >= 0:
+            raise errors.bad_timeout(timeout)
+        deadline = None if timeout is None else monotonic() + timeout
+        while True:
+            try:
+                sock, _ = self._sock.accept()
+                break
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                if self._closed:
+                    raise ConnectionClosed(f"this listener on {self._address} was closed here") from None
+                if error.errno not in _DEAD_ON_ARRIVAL:
+                    raise
+                continue
+            fd = self._sock.fileno()
+            left = None if deadline is None else max(0.0, deadline - monotonic())
+            if self._pid != os.getpid() and (left is None or left > _SLICE):
+                # close() wakes nobody here.
+                if fd >= 0:
+                    ready(fd, -1, _SLICE)
+            elif fd >= 0 and not ready(fd, -1, left):
+                raise errors.timed_out(timeout or 0, "connect", f"no connection came to {self._address}")
+        try:
+            return MessageSocket(sock, self._framing, self._send_framing, **self._options)
+        except BaseException:
+            sock.close()
+            raise
+
+    def __iter__(self) -> Iterator[MessageSocket[Any]]:
+        """Connections until the listener is closed."""
+        return self
+
+    def __next__(self) -> MessageSocket[Any]:
+        try:
+            return self.accept()
+        except ConnectionClosed:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """Stop listening and remove the file of a Unix socket, if it is still ours. Idempotent.
+
+        Threads that wait in accept are woken by ConnectionClosed; accepted connections live on. In a process
+        forked off since it was made only the descriptor is closed: the parent goes on listening.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._pid != os.getpid():
+            self._sock.close()
+            return
+        if self._path is not None and self._file == _address.socket_file(self._path):
+            try:
+                os.unlink(self._path)
+            except OSError:
+                pass
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._sock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not self._closed:
+            text = f"unclosed {self!r}"
+            self._closed = True
+            self._sock.close()
+            warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
+
+
+# --- what cannot be --------------------------------------------------------------------------------------
+
+
+def _need_framings(framing: object, send_framing: object = None) -> None:
+    for one in (framing, send_framing):
+        if isinstance(one, Protocol):
+            raise TypeError(
+                "a framing is required, and the directions of a Protocol differ: "
+                "a client receives .server and sends .client, a server the reverse"
+            )
+        if not isinstance(one, Framing) and (one is framing or one is not None):
+            hint = ""
+            if isinstance(one, str):
+                hint = f": framing({one!r}) reads the text form"
+            elif isinstance(one, type) and issubclass(one, Framing):
+                hint = f": did you mean {one.__name__}()?"
+            raise TypeError(f"a framing is required, not {type(one).__name__}{hint}")
+
+
+def _need_stream(sock: object) -> None:
+    if not isinstance(sock, socket.socket):
+        raise TypeError(f"a socket is required, not {type(sock).__name__}")
+    if hasattr(sock, "unwrap"):
+        raise DeclarationError("a TLS socket is not supported here: give the plain stream socket")
+    if sock.type != socket.SOCK_STREAM:
+        raise DeclarationError(f"a stream socket is required, not {sock.type!r}")
+
+
+def _need_options(
+    framing: Framing,
+    send_framing: Framing | None,
+    *,
+    codec: Any = None,
+    high_water: int = _HIGH_WATER,
+    frame_timeout: float | None = None,
+    idle_timeout: float | None = None,
+    peer_timeout: float | None = None,
+    heartbeat: bytes | None = None,
+    logger: Logger | None = None,
+) -> tuple[Callable[..., Any] | None, ...] | None:
+    """The calls of the codec, if all these options of a MessageSocket can be."""
+    if high_water < 1:
+        raise ValueError(f"high_water={high_water!r} must be at least 1 byte")
+    timeouts = {"frame_timeout": frame_timeout, "idle_timeout": idle_timeout, "peer_timeout": peer_timeout}
+    for name, value in timeouts.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name}={value!r} must be None or more than 0 seconds")
+    if heartbeat is not None:
+        _need_heartbeat(heartbeat, peer_timeout, framing, send_framing)
+    return _codec_calls(codec)
+
+
+def _need_heartbeat(
+    heartbeat: bytes, peer_timeout: float | None, framing: Framing, send_framing: Framing | None
+) -> None:
+    if peer_timeout is None:
+        raise DeclarationError("heartbeat= goes with peer_timeout=, a third of which is its interval")
+    for one in (framing, send_framing or framing):
+        try:
+            one.encoder().encode(heartbeat)
+        except EncodeError as error:
+            raise DeclarationError(f"heartbeat={heartbeat!r}: {one} cannot carry it: {error}") from None
+
+
+def _codec_calls(codec: Any) -> tuple[Callable[..., Any] | None, ...] | None:
+    """(encode, encode_into, decode, decode_from) of what the user gave as codec."""
+    if codec is None:
+        return None
+    if isinstance(codec, tuple) and len(codec) == 2 and callable(codec[0]) and callable(codec[1]):
+        return codec[0], None, codec[1], None
+    calls = [getattr(codec, name, None) for name in ("encode", "encode_into", "decode", "decode_from")]
+    if isinstance(codec, type) or not callable(calls[0]) or not callable(calls[2]):
+        raise TypeError(f"codec={codec!r} {_remedy(getattr(codec, '__name__', ''))}")
+    return tuple(call if callable(call) else None for call in calls)
+
+
+def _remedy(name: str) -> str:
+    if name == "json":
+        return "has no encode and decode: use codec=(lambda value: json.dumps(value).encode(), json.loads)"
+    if name in ("pickle", "marshal", "shelve"):
+        return "is refused: loading what a peer sends would let it run any code here"
+    return "has no encode(object) -> bytes and decode(bytes) -> object, and is no pair of such functions"
+
+
+def _name_of(sock: socket.socket, ask: Callable[[], Any]) -> str:
+    try:
+        return _address.show(sock.family, ask())
+    except OSError:
+        return "nobody"  # it was reset before we could ask
+
+
+# --- making them -----------------------------------------------------------------------------------------
+
+
+def connect(
+    address: Address,
+    framing: Framing,
+    send_framing: Framing | None = None,
+    *,
+    timeout: float | None = 10.0,
+    **options: Any,
+) -> MessageSocket[Any]:
+    """Connect to "tcp://host:port", "unix:path", "unix:@abstract" or (host, port); or take over a socket.
+
+    Also "fd:3" or "fd:NAME" (a descriptor that was inherited), "exec:COMMAND" (see `spawn`), "stdio:" (see
+    `stdio`) and "serial:/dev/ttyUSB0,115200". `options` are those of `MessageSocket`.
+
+    A host's addresses are raced as RFC 8305 says (a new attempt each 250 ms), within `timeout` seconds
+    altogether (name look-up comes on top; None waits as long as the system does). Timeout(phase="connect"),
+    DeclarationError for an address that cannot be, OSError (ConnectionRefusedError, socket.gaierror ...)
+    naming the address for what the system says. `timeout` bounds connecting only, and is not that of the
+    calls; but 0 sets `timeout = 0` for these too, takes one numeric address, and returns a connection that is
+    still connecting: wait for its `events`, then use it.
+    """
+    _need_framings(framing, send_framing)
+    if timeout is not None and not timeout >= 0:
+        raise errors.bad_timeout(timeout)
+    if isinstance(address, socket.socket):
+        return MessageSocket(address, framing, send_framing, **options)
+    kind, where, detail = _address.parse(address)
+    if kind == "exec":
+        return spawn(where, framing, send_framing, **options)
+    if kind == "stdio":
+        return stdio(framing, send_framing, **options)
+    if kind == "serial":
+        fd = _devices.open_serial(where, detail or 0)
+        return _named(MessageSocket.from_pipes(fd, fd, framing, send_framing, **options), address)
+    if kind == "fd":
+        found = _devices.inherited(where)
+        if isinstance(found, socket.socket):
+            return MessageSocket(found, framing, send_framing, **options)
+        return _named(MessageSocket.from_pipes(found, found, framing, send_framing, **options), address)
+    sock = _address.dial(address, timeout) if timeout != 0 else _address.begin(address)
+    try:
+        conn: MessageSocket[Any] = MessageSocket(sock, framing, send_framing, **options)
+    except BaseException:
+        sock.close()
+        raise
+    if timeout == 0:
+        conn.timeout = 0
+        conn._connecting = True
+        _named(conn, address)
+    return conn
+
+
+def _named(conn: MessageSocket[Any], address: Any) -> MessageSocket[Any]:
+    conn._peer = address if isinstance(address, str) else _address.show(socket.AF_INET, address)
+    return conn
+
+
+def socketpair(
+    framing: Framing, send_framing: Framing | None = None, **options: Any
+) -> tuple[MessageSocket[Any], MessageSocket[Any]]:
+    """Two connected connections in this process, or for a child that is forked.
+
+    With a `send_framing` the first sends by it and the second receives by it. `options` are those of
+    `MessageSocket`, for both.
+
+    >>> import framewire as fw
+    >>> a, b = fw.socketpair(fw.LengthPrefixed(fw.u16))
+    >>> a.send(b"ping"); b.recv()
+    b'ping'
+    >>> a.close(timeout=0); b.close()
+    """
+    left, right = socket.socketpair()
+    try:
+        return (
+            MessageSocket(left, framing, send_framing, **options),
+            MessageSocket(right, send_framing or framing, framing if send_framing else None, **options),
+        )
+    except BaseException:
+        left.close()
+        right.close()
+        raise
+
+
+def spawn(
+    argv: Sequence[str | os.PathLike[str]],
+    framing: Framing,
+    send_framing: Framing | None = None,
+    *,
+    stderr: int | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    **options: Any,
+) -> MessageSocket[Any]:
+    """Start a program and exchange messages with its standard input and output.
+
+    `stderr` (None: inherited), `cwd` and `env` are those of subprocess.Popen, which is `conn.process`. No
+    shell is involved. `close` ends the program's input, reads to the end of its output and waits for it; if
+    it does not end by itself it is terminated, and killed a second later. OSError if it cannot be started.
+
+    >>> import sys
+    >>> import framewire as fw
+    >>> echo = "import sys; [sys.stdout.write(line) or sys.stdout.flush() for line in sys.stdin]"
+    >>> with fw.spawn([sys.executable, "-c", echo], fw.Delimited(b"\\n")) as conn:
+    ...     conn.request(b"hello", timeout=30)
+    b'hello'
+    >>> conn.process.returncode
+    0
+    """
+    _need_framings(framing, send_framing)
+    transport = _child.start([os.fspath(word) for word in argv], stderr, cwd, env)
+    try:
+        return MessageSocket(transport, framing, send_framing, **options)
+    except BaseException:
+        transport.close()
+        raise
+
+
+def stdio(framing: Framing, send_framing: Framing | None = None, **options: Any) -> MessageSocket[Any]:
+    """Exchange messages over this process's own standard input and output.
+
+    For programs that others `spawn`, as language servers. Until it is closed, `sys.stdout` and descriptor 1
+    are standard error, so that a stray print, also of a child process, does not get between the messages.
+
+    >>> import sys
+    >>> import framewire as fw
+    >>> program = (
+    ...     "import framewire as fw\\n"
+    ...     "with fw.stdio(fw.Netstring()) as conn:\\n"
+    ...     "    for message in conn: conn.send(message.upper())"
+    ... )
+    >>> with fw.spawn([sys.executable, "-c", program], fw.Netstring()) as conn:
+    ...     conn.request(b"hello", timeout=30)
+    b'HELLO'
+    """
+    _need_framings(framing, send_framing)
+    return MessageSocket(_child.own(), framing, send_framing, **options)
+
+
+def reconnect(
+    address: Address,
+    framing: Framing,
+    send_framing: Framing | None = None,
+    *,
+    delay: tuple[float, float] = (0.5, 60.0),
+    timeout: float | None = 10.0,
+    **options: Any,
+) -> Iterator[MessageSocket[Any]]:
+    """Connections to `address`, a new one whenever the body of the loop has lost the last one.
+
+    `for conn in reconnect(...)`: the body subscribes anew and uses `conn`; EndOfStream, Truncated,
+    ConnectionLost and Timeout of its own must be caught there (or iterate over `conn`, which ends at a clean
+    end); then the loop goes on with the next connection. `break` ends it. Each connection is closed when the
+    body is left. Attempts that fail are logged (INFO) and repeated after a random time of up to delay[0]
+    seconds, which doubles to delay[1] and begins anew after a connection that lasted delay[1]. Messages are
+    never sent again: what was unsent is lost with its connection. `conn.attempt` counts the attempts.
+
+    >>> import framewire as fw
+    >>> with fw.listen("tcp://127.0.0.1:0", fw.Lines()) as listener:
+    ...     for conn in fw.reconnect(listener.address, fw.Lines(), delay=(0.01, 1)):
+    ...         print(conn.attempt)
+    ...         break
+    1
+    """
+    _need_framings(framing, send_framing)
+    least, most = delay
+    if not 0 <= least <= most:
+        raise ValueError(f"delay={delay!r} must be (least, most) seconds, 0 <= least <= most")
+    return _attempts(address, framing, send_framing, least, most, timeout, options)
+
+
+def _attempts(
+    address: Address,
+    framing: Framing,
+    send_framing: Framing | None,
+    least: float,
+    most: float,
+    timeout: float | None,
+    options: Mapping[str, Any],
+) -> Iterator[MessageSocket[Any]]:
+    from random import uniform
+
+    attempt, pause = 1, least
+    while True:
+        try:
+            conn = connect(address, framing, send_framing, timeout=timeout, **options)
+        except (DeclarationError, TypeError, ValueError):
+            raise
+        except OSError as error:
+            _log_failure(address, attempt, error)
+            attempt += 1
+        else:
+            conn.attempt, attempt = attempt, 1
+            opened = monotonic()
+            try:
+                yield conn
+            finally:
+                conn._release() if not conn._closed else None
+            if monotonic() - opened >= most:
+                pause = least
+        sleep(uniform(0, pause))
+        pause = min(most, 2 * pause)
+
+
+def _log_failure(address: Address, attempt: int, error: OSError) -> None:
+    if "logging" in sys.modules:
+        import logging
+
+        logging.getLogger("framewire.connection").info("! %s: attempt %d failed: %s", address, attempt, error)
+
+
+def listen(
+    address: Address, framing: Framing, send_framing: Framing | None = None, **options: Any
+) -> MessageListener:
+    """Listen on "tcp://host:port", "tcp://:port" (all interfaces, both families), "unix:path",
+    "unix:@abstract" or (host, port), or take over a socket that listens ("fd:3", "fd:NAME": inherited).
+
+    `options` are those of `MessageSocket`, for each connection. Port 0 takes a free one: see `address`. A
+    Unix socket's file whose server is gone is replaced; if one answers, or it is no socket, that is
+    OSError(EADDRINUSE). close() removes the file. DeclarationError for an address that cannot be, other
+    OSErrors naming the address as the system gives them.
+    """
+    _need_framings(framing, send_framing)
+    if isinstance(address, socket.socket):
+        return MessageListener(address, framing, send_framing, **options)
+    kind, where, _ = _address.parse(address)
+    path: str | None = None
+    if kind == "fd":
+        found = _devices.inherited(where)
+        if not isinstance(found, socket.socket):
+            raise DeclarationError(f"address {address!r}: the descriptor is no socket")
+        sock = found
+    elif kind in ("tcp", "unix"):
+        sock, path = _address.bind(address)
+    else:
+        raise DeclarationError(f"address {address!r}: nothing can listen there; connect() to it")
+    try:
+        return MessageListener(sock, framing, send_framing, path, **options)
+    except BaseException:
+        sock.close()
+        raise

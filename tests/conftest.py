@@ -1,0 +1,85 @@
+"""One suite over both backends: every test that takes `backend` runs twice."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+
+import pytest
+from hypothesis import settings
+
+import framewire
+from framewire import _backend, sockets
+
+# FRAMEWIRE_TEST=full (make exhaustive) asks for the long versions of the exhaustive and random tests; =quick
+# for fewer random examples, where .ci/run repeats the suite on other interpreters and builds.
+LEVEL = os.environ.get("FRAMEWIRE_TEST", "normal")
+FULL = LEVEL == "full"
+
+
+def examples(normal: int, full: int) -> int:
+    """How many random examples a test takes at this level."""
+    return {"quick": normal // 5, "normal": normal, "full": full}[LEVEL]
+
+
+# Examples for type checkers: not to be run.
+collect_ignore = ["typing"]
+settings.register_profile("framewire", deadline=None, max_examples=examples(300, 5000))
+settings.load_profile("framewire")
+
+
+def _missing(name: str) -> str:
+    try:
+        _backend.load(name)
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--backend", choices=["native", "pure", "both"], default="both")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--backend")
+        metafunc.parametrize("backend", ["native", "pure"] if chosen == "both" else [chosen], indirect=True)
+
+
+@cache
+def sockets_over(name: str) -> ModuleType:
+    """framewire.sockets, whose classes inherit from a backend's: this one, or another copy over the other."""
+    if name == framewire.backend:
+        return sockets
+    assert sockets.__spec__ is not None
+    spec = importlib.util.spec_from_file_location(sockets.__name__, sockets.__spec__.origin)
+    assert spec is not None and spec.loader is not None
+    copy = importlib.util.module_from_spec(spec)
+    chosen, _backend.channel = _backend.channel, _backend.load(name).channel
+    try:
+        spec.loader.exec_module(copy)
+    finally:
+        _backend.channel = chosen
+    return copy
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[_backend.Backend]:
+    """The backend under test: framings and `framewire`'s connections made in the test run on it."""
+    reason = _missing(request.param)
+    if reason and os.environ.get("FRAMEWIRE_BACKEND") == "native":
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(f"built without the extension: {reason}")
+    chosen = _backend.load(request.param)
+    monkeypatch.setattr(_backend, "codec", chosen.codec)
+    monkeypatch.setattr(_backend, "byteorder", chosen.byteorder)
+    monkeypatch.setattr(_backend, "channel", chosen.channel)
+    monkeypatch.setattr(_backend, "name", chosen.name)
+    over = sockets_over(chosen.name)
+    for public in sockets.__all__:
+        monkeypatch.setattr(framewire, public, getattr(over, public))
+    yield chosen

@@ -1,0 +1,286 @@
+"""Ways to move messages, for the conformance suite: one driver for each kind of stream and way to wait.
+
+A driver makes connections and runs conversations; what must hold is in test_conformance.py. A new kind of
+stream or server adds a driver here and no test there.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from random import Random
+from typing import Any
+
+import framewire as fw
+from framewire.testing import SimulatedStream, random_script
+
+
+def run(function: Callable[[], Any]) -> Callable[[], Any]:
+    """`function` in a thread of its own; calling the result joins it, and raises what it raised."""
+    box: list[Any] = []
+
+    def body() -> None:
+        try:
+            box.extend((True, function()))
+        except BaseException as error:
+            box.extend((False, error))
+
+    thread = threading.Thread(target=body, daemon=True)
+    thread.start()
+
+    def join() -> Any:
+        thread.join(60)
+        assert box, "a thread of the test still runs"
+        if box[0]:
+            return box[1]
+        raise box[1]
+
+    return join
+
+
+def collect(conn: Any, way: str = "recv") -> tuple[list[bytes], Exception | None]:
+    """All messages until the end, and the error that was the end if it is not the clean one."""
+    got: list[bytes] = []
+    room = bytearray(1 << 21)
+    try:
+        while True:
+            if way == "many":
+                got += conn.recv_many(7)
+            elif way == "into":
+                size = conn.recv_into(room)
+                got.append(bytes(room[:size]))
+            else:
+                got.append(conn.recv())
+    except fw.EndOfStream:
+        return got, None
+    except fw.FramewireError as error:
+        return got, error
+
+
+class Driver:
+    """Blocking calls over one kind of real stream, each side in a thread of its own."""
+
+    name = "blocking"
+
+    def __init__(self) -> None:
+        self.stack = ExitStack()
+
+    def ends(self) -> tuple[Any, Any]:
+        """Two connected ends, as what MessageSocket takes."""
+        raise NotImplementedError
+
+    def connection(self, end: Any, framing: fw.Framing, **options: Any) -> Any:
+        conn = fw.MessageSocket(end, framing, **options)
+        self.stack.callback(conn.abort)
+        return conn
+
+    def pair(self, framing: fw.Framing, **options: Any) -> tuple[Any, Any]:
+        left, right = self.ends()
+        return self.connection(left, framing, **options), self.connection(right, framing, **options)
+
+    def deliver(
+        self, framing: fw.Framing, chunks: Sequence[bytes], way: str = "recv", **options: Any
+    ) -> tuple[list[bytes], Exception | None]:
+        """What a connection makes of a stream that arrives in `chunks` and then ends."""
+        raw, end = self.ends()
+        conn = self.connection(end, framing, **options)
+        write = self.writer(raw)
+
+        def feed() -> None:
+            for chunk in chunks:
+                write(chunk)
+            write(None)
+
+        sender = run(feed)
+        result = collect(conn, way)
+        sender()
+        return result
+
+    def writer(self, raw: Any) -> Callable[[bytes | None], None]:
+        """Writes bytes into a plain end, None ends the stream."""
+
+        def write(chunk: bytes | None) -> None:
+            if chunk is None:
+                raw.shutdown(socket.SHUT_WR)
+            else:
+                raw.sendall(chunk)
+
+        self.stack.callback(raw.close)
+        return write
+
+    def exchange(
+        self, framing: fw.Framing, messages: Sequence[bytes], way: str = "recv", many: bool = False
+    ) -> list[bytes]:
+        """What arrives of `messages`, sent by one connection to another."""
+        left, right = self.pair(framing)
+
+        def send() -> None:
+            if many:
+                assert left.send_many(iter(messages)) == len(messages)
+            else:
+                for message in messages:
+                    left.send(message)
+            left.close(timeout=30)
+
+        sender = run(send)
+        got, error = collect(right, way)
+        assert error is None
+        right.close(timeout=0)
+        sender()
+        return got
+
+
+class Tcp(Driver):
+    name = "tcp"
+
+    def ends(self) -> tuple[Any, Any]:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            left = socket.create_connection(server.getsockname())
+            return left, server.accept()[0]
+
+
+class Unix(Driver):
+    name = "unix"
+
+    def ends(self) -> tuple[Any, Any]:
+        return socket.socketpair()
+
+
+class Portable(Unix):
+    """A socket class of the user's own: everything goes through its methods."""
+
+    name = "portable"
+
+    def ends(self) -> tuple[Any, Any]:
+        class Own(socket.socket):
+            pass
+
+        left, right = socket.socketpair()
+        return Own(fileno=left.detach()), Own(fileno=right.detach())
+
+
+class Pipes(Driver):
+    name = "pipes"
+
+    def ends(self) -> tuple[Any, Any]:
+        there, back = os.pipe(), os.pipe()
+        return (back[0], there[1]), (there[0], back[1])
+
+    def connection(self, end: Any, framing: fw.Framing, **options: Any) -> Any:
+        conn = fw.MessageSocket.from_pipes(*end, framing, **options)
+        self.stack.callback(conn.abort)
+        return conn
+
+    def writer(self, raw: Any) -> Callable[[bytes | None], None]:
+        os.set_blocking(raw[1], True)
+
+        def write(chunk: bytes | None) -> None:
+            if chunk is None:
+                os.close(raw[1])
+                return
+            while chunk:
+                chunk = chunk[os.write(raw[1], chunk) :]
+
+        self.stack.callback(os.close, raw[0])
+        return write
+
+
+class Selecting(Unix):
+    """Calls that never wait, in one thread and one selectors loop."""
+
+    name = "selecting"
+
+    def exchange(
+        self, framing: fw.Framing, messages: Sequence[bytes], way: str = "recv", many: bool = False
+    ) -> list[bytes]:
+        left, right = self.pair(framing)
+        left.timeout = right.timeout = 0
+        return list(self.loop(left, right, list(messages), way, many))
+
+    def loop(self, left: Any, right: Any, messages: list[bytes], way: str, many: bool) -> Iterator[bytes]:
+        room = bytearray(1 << 21)
+        at, shut = 0, False
+        with selectors.DefaultSelector() as selector:
+            selector.register(left, selectors.EVENT_WRITE)
+            selector.register(right, selectors.EVENT_READ)
+            while True:
+                try:
+                    while at < len(messages):
+                        at += left.send_many(messages[at : at + 50]) if many else left.send(messages[at]) or 1
+                    if not shut:
+                        left.shutdown_write()
+                        shut = True
+                except BlockingIOError:
+                    pass
+                try:
+                    while True:
+                        if way == "many":
+                            yield from right.recv_many()
+                        elif way == "into":
+                            yield bytes(room[: right.recv_into(room)])
+                        else:
+                            yield right.recv()
+                except BlockingIOError:
+                    pass
+                except fw.EndOfStream:
+                    return
+                if right.ready:
+                    continue
+                events = left.events & ~selectors.EVENT_READ | (selectors.EVENT_WRITE if not shut else 0)
+                selector.modify(left, events or selectors.EVENT_READ)
+                selector.modify(right, right.events)
+                assert selector.select(30), "neither end has anything to do, and not all has arrived"
+
+
+class Simulated(Driver):
+    """A simulated stream under a random script: short reads and writes, EINTR, EAGAIN, silences. `seed` is in
+    the test's name, so what fails can be repeated."""
+
+    name = "simulated"
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def ends(self) -> tuple[Any, Any]:
+        scripts = random_script(self.seed, calls=400), random_script(self.seed + 1, calls=400)
+        return SimulatedStream.pair(scripts=scripts, capacity=Random(self.seed).choice((1, 100, 65536)))
+
+    def deliver(
+        self, framing: fw.Framing, chunks: Sequence[bytes], way: str = "recv", **options: Any
+    ) -> tuple[list[bytes], Exception | None]:
+        stream = SimulatedStream([*chunks, None], script=random_script(self.seed, calls=400))
+        return collect(self.connection(stream, framing, **options), way)
+
+    def exchange(
+        self, framing: fw.Framing, messages: Sequence[bytes], way: str = "recv", many: bool = False
+    ) -> list[bytes]:
+        """Each direction on its own: what was sent is then what arrives, in pieces of every size."""
+        chance = Random(self.seed)
+        capacity = chance.choice((10, 1000, 65536))
+        script = random_script(self.seed, calls=2000)
+        stream = SimulatedStream([None], script=script, capacity=capacity)
+        conn = self.connection(stream, framing)
+        if many:
+            assert conn.send_many(iter(messages)) == len(messages)
+        else:
+            for message in messages:
+                conn.send(message)
+        conn.close()
+        wire = bytes(stream.sent)
+        chunks: list[bytes] = []
+        at = 0
+        while at < len(wire):
+            size = chance.choice((1, 3, 50, 3000, 70_000))
+            chunks.append(wire[at : at + size])
+            at += size
+        got, error = self.deliver(framing, chunks, way)
+        assert error is None
+        return got
+
+
+DRIVERS: list[Callable[[], Driver]] = [Tcp, Unix, Portable, Pipes, Selecting, Simulated]

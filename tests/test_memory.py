@@ -1,0 +1,160 @@
+"""What connections cost: measured in a process of its own, as the anonymous memory that is resident."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import FULL
+
+import framewire as fw
+from framewire import _backend
+
+PACKAGE = Path(fw.__file__).parent.parent
+PROLOGUE = """
+import gc, os, resource, socket, sys, warnings
+import framewire as fw
+warnings.simplefilter("ignore")
+U32 = fw.LengthPrefixed(fw.u32)
+
+def resident():
+    gc.collect()
+    with open("/proc/self/smaps_rollup") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pss_Anon")) * 1024
+
+# Two descriptors a connection.
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192) if most > 0 else 8192, most))
+
+def warm():
+    pairs = [fw.socketpair(U32) for _ in range(20)]
+    for a, b in pairs:
+        a.send(b"x" * 100)
+        b.recv()
+        a.abort()
+        b.abort()
+
+def connected(count):
+    server = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    clients = []
+    numbers = []
+    for _ in range(count):
+        clients.append(socket.create_connection(server.getsockname()))
+        numbers.append(server.accept()[0].detach())
+    return clients, numbers
+
+def announce(client, conn):
+    client.sendall((1 << 20).to_bytes(4, "big") + b"x")
+    try:
+        conn.recv(timeout=0)
+    except BlockingIOError:
+        pass
+
+def wrapped(numbers):
+    return [fw.MessageSocket(socket.socket(fileno=number), U32) for number in numbers]
+
+warm()
+"""
+
+linux = pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="reads /proc")
+
+
+def measured(code: str, backend: _backend.Backend) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", PROLOGUE + code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE), "FRAMEWIRE_BACKEND": backend.name},
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.splitlines()[-1])
+
+
+def grown(count: int, then: str, backend: _backend.Backend) -> int:
+    """What `count` connections cost, with which `then` was done; as many before them use up what room starting
+    up has left in the heap."""
+    return measured(f"""
+clients, numbers = connected({2 * count})
+def built(part):
+    conns = wrapped(numbers[part])
+    for client, conn in zip(clients[part], conns):
+        {then}
+    return conns
+earlier = built(slice({count}))
+before = resident()
+conns = built(slice({count}, None))
+print(resident() - before)
+""", backend)
+
+
+def sanitized() -> bool:
+    return "libasan" in os.environ.get("LD_PRELOAD", "")
+
+
+native_only = pytest.mark.skipif(sanitized(), reason="under the sanitizers memory costs more")
+
+
+@linux
+@native_only
+def test_an_idle_connection(backend: _backend.Backend) -> None:
+    each = grown(1000, "pass", backend) // 1000
+    # Other Pythons have larger objects; the pure twin has dictionaries, locks and a decoder from the start.
+    most = 500 if sys.version_info[:2] == (3, 11) else 600
+    assert each <= (most if backend.name == "native" else 4096), f"{each} bytes a connection"
+
+
+@linux
+@native_only
+def test_a_length_is_not_believed(backend: _backend.Backend) -> None:
+    """500 peers announce the largest frame and send one byte of it."""
+    assert grown(500, 'announce(client, conn)', backend) <= (1 << 20 if backend.name == "native" else 2 << 20)
+
+
+@linux
+@native_only
+def test_a_stopped_reader_costs_high_water_and_a_message(backend: _backend.Backend) -> None:
+    code = """
+left, right = socket.socketpair()
+conn = fw.MessageSocket(left, U32)
+message = bytes(100_000)
+before = resident()
+try:
+    while True:
+        conn.send(message, timeout=0)
+except BlockingIOError:
+    pass
+assert conn.unsent < (1 << 20) + 100_004, conn.unsent
+print(resident() - before)
+conn.abort()
+"""
+    assert measured(code, backend) <= (1 << 20) * 2.2 + 100_000
+
+
+@linux
+@native_only
+def test_cycles_leave_nothing_behind(backend: _backend.Backend) -> None:
+    """Connect, send, receive, close: neither memory nor descriptors grow."""
+    count = 1_000_000 if FULL else 20_000 if backend.name == "native" else 3000
+    code = f"""
+listener = fw.listen("unix:@framewire-%d" % os.getpid(), U32)
+def cycle():
+    client = fw.connect(listener.address, U32)
+    server = listener.accept()
+    client.send(b"ping")
+    server.send(server.recv())
+    assert client.recv() == b"ping"
+    client.close(timeout=0)
+    server.close(timeout=0)
+for _ in range(2000):
+    cycle()
+before, descriptors = resident(), len(os.listdir("/proc/self/fd"))
+for _ in range({count}):
+    cycle()
+assert len(os.listdir("/proc/self/fd")) == descriptors
+print(resident() - before)
+"""
+    assert measured(code, backend) <= 1 << 20
