@@ -24,7 +24,9 @@ import pytest
 
 import framewire as fw
 from framewire import _address, _backend, _transport, sockets
-from framewire._pure import channel as _pure_channel
+from framewire._pure import receiving as _pure_receiving
+from framewire._pure import sending as _pure_sending
+from framewire._pure import stream as _pure_stream
 
 U32 = fw.LengthPrefixed(fw.u32)
 
@@ -246,7 +248,7 @@ def slow(net: Net) -> tuple[socket.socket, Any]:
 
 @pytest.mark.parametrize("iov_max", [1, 2, 1024])
 def test_partial_sends(net: Net, iov_max: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_pure_channel, "IOV_MAX", iov_max)
+    monkeypatch.setattr(_pure_sending, "IOV_MAX", iov_max)
     monkeypatch.setattr(_transport, "IOV_MAX", iov_max)
     raw, conn = slow(net)
     sizes = [4 << 20, 3, 5000, 70_000, 1, 0, 2047, 2048, 1 << 20] + [4000] * 30
@@ -920,7 +922,9 @@ def test_signals_that_raise_never_tear_what_is_sent(net: Net) -> None:
     check_numbers(got, total, alarms.raised)
 
 
-OURS = (sockets.__file__, _pure_channel.__file__, _transport.__file__)
+OURS = tuple(
+    module.__file__ for module in (sockets, _pure_stream, _pure_sending, _pure_receiving, _transport)
+)
 
 
 def interrupt(step: int, action: Callable[[], Any]) -> bool:

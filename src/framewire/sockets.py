@@ -163,8 +163,6 @@ class MessageSocket(_backend.channel.Channel["T"]):
         self.attempt = 1
         super().__init__(
             transport,
-            framing._plan,
-            (send_framing or framing)._plan,
             codec=calls,
             high_water=high_water,
             frame_timeout=frame_timeout,
@@ -263,6 +261,9 @@ class MessageSocket(_backend.channel.Channel["T"]):
             self._peer = self._peer or getattr(self._transport, "name", "pipe:")
 
     _first_use = _name
+
+    def _plan(self, sending: bool) -> tuple[Any, ...]:
+        return (sending and self._send_framing or self._framing)._plan
 
     def _peer_name(self) -> str:
         name = self.peer_address

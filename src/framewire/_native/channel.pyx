@@ -1,15 +1,16 @@
 # cython: language_level=3, auto_pickle=False
 """The pump of one stream, over the C core and the system's calls: it receives, cuts, queues and sends.
 
-Four layers, each a subclass of the one before: `Stream` (the transport, deadlines, turns, the end), `Sender`,
-`Receiver`, and here `Channel`, where both directions meet: how it begins, what it asks a select loop for, what
-it has counted, how it ends.
+Four layers, each a subclass of the one before: `Stream` (the transport, deadlines, turns, the end),
+`Sender`, `Receiver`, and here `Channel`, where both directions meet: how it begins, what it asks a select
+loop for, what it has counted, how it ends.
 """
 
 from ._system cimport *
+from .codec cimport Decoder
 from .receiving cimport Receiver
 from .sending cimport SMALL
-from .stream cimport DEFAULT, OTHER, READ, SOCKET, WRITE, Until, Watch, short
+from .stream cimport OTHER, READ, SOCKET, WRITE, Until, Watch, short
 
 from .. import errors
 
@@ -24,10 +25,9 @@ cdef class Channel(Receiver):
 
     cdef double opened
 
-    def __init__(self, transport, tuple plan not None, tuple send_plan not None, *, codec=None,
-                 Py_ssize_t high_water=1 << 20, frame_timeout=None, idle_timeout=None, heartbeat=None,
-                 peer_timeout=None):
-        self.plan, self.send_plan, self.codec = plan, send_plan, codec
+    def __init__(self, transport, *, codec=None, Py_ssize_t high_water=1 << 20, frame_timeout=None,
+                 idle_timeout=None, heartbeat=None, peer_timeout=None):
+        self.codec = codec
         self._transport = transport
         self.direct = transport.direct
         self.reader, self.writer = transport.reader, transport.writer
@@ -68,11 +68,12 @@ cdef class Channel(Receiver):
         """messages in and out, bytes in and out, reads, writes, buffered, unsent, opened, last received."""
         cdef Py_ssize_t index = 0, buffered = 0
         cdef unsigned long long position = 0
+        cdef list cut = []
         if self.decoder is not None:
             index, position, buffered = self.decoder.index, self.decoder.position, self.decoder._buffered()
+            cut = self.decoder.cut or cut
         if self.watch is not None:
             index -= <Py_ssize_t> self.watch.beats
-        cut = self.cut or ()
         return (index - len(cut), self.messages_out, position + <unsigned long long> buffered, self.bytes_out,
                 self.reads, self.writes, buffered + sum([len(frame) for frame in cut]), self._unsent(),
                 self.opened, self.last_in)
@@ -119,18 +120,20 @@ cdef class Channel(Receiver):
         if self._closed or self._foreign() or self._passed_on():
             self._release_again()
         else:
-            self._release(self._transport.abort)
+            self._release(abort=True)
 
     def _detach(self):
         """End the connection without closing the transport; the bytes that were read ahead."""
+        cdef Decoder decoder
         self._need_open()
         self._enter_recv()
         try:
             if self._unsent():
                 raise errors.detach_unsent(self._unsent())
-            if self.cut:
-                raise errors.detach_uncut(len(self.cut))
-            rest = self._decoder().detach()
+            decoder = self._decoder()
+            if decoder.cut:
+                raise errors.detach_uncut(len(decoder.cut))
+            rest = decoder.detach()
             self._release_block()
             self._closed = self.detached = True
             return rest

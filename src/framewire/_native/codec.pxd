@@ -39,6 +39,7 @@ cdef class Decoder:
     cdef unsigned long long position
     cdef Py_ssize_t index
     cdef list lent
+    cdef list cut                  # frames cut, but not delivered: for who keeps them, not used here
 
     cdef int _begin(self, tuple plan) except -1
     cdef int _count(self, Py_ssize_t frames) except -1

@@ -5,16 +5,15 @@ from .stream cimport Until
 
 
 cdef class Receiver(Sender):
-    cdef tuple plan
     cdef Decoder decoder
     cdef Block held
-    cdef list cut                    # frames cut, but not delivered
     cdef unsigned long long reads
     cdef double last_in
 
     cdef Decoder _decoder(self)
     cdef list _pull(self, Py_ssize_t cap, const Until *until)
     cdef list _shown(self, list frames)
+    cdef list _put_back(self, list frames)
     cdef int _decode_all(self, list frames, list messages) except -1
     cdef Py_ssize_t _pull_into(self, uint8_t *p, Py_ssize_t room, const Until *until) except -1
     cdef list _frames(self, Py_ssize_t cap, const Until *until, Py_ssize_t room=*)

@@ -2,9 +2,10 @@
 """The receiving half of a channel: bytes from the kernel, cut into messages, none lost.
 
 Bytes are received into a block that is borrowed for the call and cut there in place; a block stays borrowed
-only while whole frames in it are uncut. A large frame is received into its own object, or the caller's memory.
-`_read` is the only place that knows what kind of stream there is. While it waits, a receiver also sends what
-is unsent, says heartbeats and keeps to every timeout. The decoder is made when it is first needed.
+only while whole frames in it are uncut. A large frame is received into its own object, or the caller's
+memory. `_read` is the only place that knows what kind of stream there is. While it waits, a receiver also
+sends what is unsent, says heartbeats and keeps to every timeout. The decoder is made when it is first
+needed.
 """
 
 from cpython.buffer cimport PyBuffer_Release
@@ -49,6 +50,9 @@ cdef int give_back(Block block) except -1:
 
 cdef class Receiver(Sender):
     """What receives; see `MessageSocket`, which inherits every verb."""
+
+    def __class_getitem__(cls, item):
+        return cls
 
     def recv(self, timeout=DEFAULT):
         """The next message.
@@ -132,15 +136,18 @@ cdef class Receiver(Sender):
 
         A read may take several messages off the stream: act on them before waiting for more.
         """
-        if self._closed or self.cut or self.over is not None or self.eof or self.broken:
+        cdef Decoder decoder = self.decoder
+        if self._closed or self.over is not None or self.eof or self.broken:
             return True
-        if self.decoder is None or not (self.decoder._buffered() or self.decoder.fault is not None):
+        if decoder is None:
             return False
-        return self.decoder._needed() == 0
+        if decoder.cut:
+            return True
+        return (decoder._buffered() or decoder.fault is not None) and decoder._needed() == 0
 
     cdef Decoder _decoder(self):
         if self.decoder is None:
-            self.decoder = Decoder(self.plan)
+            self.decoder = Decoder(self._plan(False))
         return self.decoder
 
     def _switch(self, framing):
@@ -148,13 +155,8 @@ cdef class Receiver(Sender):
         self._need_open()
         self._enter_recv()
         try:
-            if self.decoder is None:
-                if not hasattr(framing, "_plan"):
-                    raise TypeError(f"switch: {framing!r} is not a framing")
-                self.plan = framing._plan
-            else:
-                self.decoder.switch(framing)
-                self._release_block()
+            self._decoder().switch(framing)
+            self._release_block()
         finally:
             self._leave_recv()
 
@@ -182,24 +184,30 @@ cdef class Receiver(Sender):
                     trace("<", message)
         except BaseException:
             # None of these was delivered: the next call has them.
-            self.cut = frames[:len(messages)] + (self.cut or [])
+            self._put_back(frames[:len(messages)])
             raise
         return messages
+
+    cdef list _put_back(self, list frames):
+        """`frames` were not delivered: the next call has them first. All that wait."""
+        cdef Decoder decoder = self._decoder()
+        decoder.cut = frames + (decoder.cut or [])
+        return decoder.cut
 
     cdef int _decode_all(self, list frames, list messages) except -1:
         """Append what the codec makes of `frames`. What is not decoded yet is not delivered yet; a message
         that cannot be decoded is consumed."""
         decode, decode_from = self.codec[2], self.codec[3]
-        self.cut = frames + (self.cut or [])
+        cdef list cut = self._put_back(frames)
         for frame in frames:
             if messages:
                 try:
                     message = decode(frame) if decode_from is None else decode_from(frame, 0, len(frame))
                 except Exception:
                     break
-                del self.cut[0]
+                del cut[0]
             else:
-                del self.cut[0]
+                del cut[0]
                 message = decode(frame) if decode_from is None else decode_from(frame, 0, len(frame))
             messages.append(message)
         return 0
@@ -213,7 +221,7 @@ cdef class Receiver(Sender):
         frame = frames[0]
         size = PyBytes_GET_SIZE(frame)
         if size > room:
-            self.cut = [frame] + (self.cut or [])
+            self._put_back(frames)
             raise errors.no_room(size, room)
         memcpy(p, PyBytes_AS_STRING(frame), size)
         return size
@@ -244,12 +252,12 @@ cdef class Receiver(Sender):
             self._need_open()
             if self.broken:
                 raise errors.lost(self._peer_name(), ENOMEM, os.strerror(ENOMEM))
-            if self.cut:
-                out = self.cut[:cap]
-                del self.cut[:len(out)]
-                return out
             decoder = self.decoder
             if decoder is not None:
+                if decoder.cut:
+                    out = decoder.cut[:cap]
+                    del decoder.cut[:len(out)]
+                    return out
                 decoder._enter()
                 if decoder.pending is None:
                     decoder._run(b"", 0, None, out, cap, False)
@@ -265,7 +273,7 @@ cdef class Receiver(Sender):
             if self.watch is not None and self.watch.frame_timeout >= 0:
                 self._watch_frame()
             if self.eof:
-                self.cut = self._decoder().feed_eof()
+                self._put_back(self._decoder().feed_eof())
                 self.over = errors.ended, self._peer_name()
                 continue
             if fruitless:

@@ -10,14 +10,12 @@ cdef enum:
 
 
 cdef class Sender(Stream):
-    cdef tuple send_plan
     cdef Encoder encoder
     cdef Block out
     cdef object reserved
     cdef Py_ssize_t out_start, out_end, high_water
     cdef unsigned long long writes, bytes_out, messages_out
-    cdef int corks
-    cdef unsigned short small
+    cdef unsigned short corks, small
     cdef unsigned char batching, starved, unending, resets
 
     cdef Py_ssize_t _unsent(self) noexcept

@@ -1,10 +1,10 @@
 # cython: language_level=3, auto_pickle=False
 """The sending half of a channel: framed messages to the kernel, whole and in order.
 
-A sent message goes to the kernel from where it stands; what it does not take is copied to `out`, which exists
-only while it holds something. Many small messages are gathered in `out` and go together. `_write` is the only
-place that knows what kind of stream there is: what a simulated transport does to the code above it, a system
-call could do. The encoder is made when it is first needed.
+A sent message goes to the kernel from where it stands; what it does not take is copied to `out`, which
+exists only while it holds something. Many small messages are gathered in `out` and go together. `_write` is
+the only place that knows what kind of stream there is: what a simulated transport does to the code above it,
+a system call could do. The encoder is made when it is first needed.
 """
 
 from cpython.buffer cimport PyBuffer_Release
@@ -15,7 +15,7 @@ from libc.string cimport memcpy
 
 cimport cython
 from ._csrc cimport *
-from ._python cimport PY_SSIZE_T_MAX, PyList_GET_ITEM, PyList_GET_SIZE, PyObject, bytes_data, bytes_size, is_bytes
+from ._python cimport *
 from ._system cimport *
 from .codec cimport Block, new_block
 from .encoder cimport Encoder, acquire, wire_size, write_wire
@@ -172,13 +172,12 @@ cdef class Sender(Stream):
         self._need_open()
         self._forever(&until)
         nested = self._enter_send(&until, "send")
-        self.send_plan = plan
-        self.encoder = None
+        self.encoder = Encoder(plan)
         self._leave_send(nested)
 
     cdef Encoder _encoder(self):
         if self.encoder is None:
-            self.encoder = Encoder(self.send_plan)
+            self.encoder = Encoder(self._plan(True))
         return self.encoder
 
     cdef int _send(self, object message, const Until *until, bint raw) except -1:

@@ -25,19 +25,20 @@ cdef class Watch:
 
 
 cdef class Stream:
+    # Small, as a service may have many thousands of these.
     cdef public object timeout
     cdef readonly object _transport
     cdef public object _trace
-    cdef public bint _closed, _connecting
     cdef object __weakref__
     cdef tuple codec
     cdef tuple over, send_over       # what every further recv or send raises: a function and its arguments
-    cdef object gate, closing
+    cdef object gate
     cdef Watch watch
     cdef unsigned long receiver, sender  # threads
-    # Small, as a service may have many thousands of these.
     cdef int reader, writer, pid, generation, born
+    cdef public unsigned char _closed, _connecting
     cdef unsigned char direct, receiving, sending, lending, eof, broken, detached
+    cdef unsigned char closing       # how the last to leave shall close it
 
     cdef double _clock(self) except? -1
     cdef int _until(self, object timeout, Until *until) except -1
@@ -58,6 +59,7 @@ cdef class Stream:
     cdef int _leave_send(self, bint nested) except -1
     cdef int _release_again(self) except -1
     cdef int _close_last(self) except -1
+    cdef int _close_now(self) except -1
     cdef bint _passed_on(self) noexcept
 
 

@@ -1,11 +1,12 @@
 # cython: language_level=3, auto_pickle=False
 """What both directions of a channel stand on: the transport, deadlines, whose it is, turns, the end.
 
-`Stream` knows nothing of messages. Over a plain socket or a pipe (`direct`) the layers above make the system's
-calls themselves, never waiting in them while they hold the GIL; over any other transport (_transport.py) they
-ask that. Above it stand `Sender` (sending.pyx), `Receiver` (receiving.pyx) and `Channel` (channel.pyx), each a
-subclass of the one before. One thread at a time sends and one receives: a turn. Signal handlers run where
-PyErr_CheckSignals is called and where Python code is: the state is whole there.
+`Stream` knows nothing of messages. Over a plain socket or a pipe (`direct`) the layers above make the
+system's calls themselves, never waiting in them while they hold the GIL; over any other transport
+(_transport.py) they ask that. Above it stand `Sender` (sending.pyx), `Receiver` (receiving.pyx) and
+`Channel` (channel.pyx), each a subclass of the one before. One thread at a time sends and one receives: a
+turn. Signal handlers run where PyErr_CheckSignals is called and where Python code is: the state is whole
+there.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -20,6 +21,10 @@ from _thread import allocate_lock
 from .. import errors
 
 __all__ = ["Stream"]
+
+cdef enum:
+    CLOSE = 1
+    ABORT = 2
 
 DEFAULT = object()
 cdef int generation = 0          # how many forks lie between this process and the first one
@@ -53,9 +58,6 @@ cdef class Stream:
         self.generation = -1
         self.born = forks
 
-    def __class_getitem__(cls, item):
-        return cls
-
     # --- for the connection above --------------------------------------------------------------------------
 
     def _peer_name(self):
@@ -69,6 +71,10 @@ cdef class Stream:
 
     def _report(self, error):
         """The peer has broken the framing, or a limit."""
+
+    def _plan(self, sending):
+        """How the stream is framed to begin with, in one direction."""
+        raise NotImplementedError
 
     # --- what both directions need -------------------------------------------------------------------------
 
@@ -192,7 +198,7 @@ cdef class Stream:
 
     cdef int _leave_recv(self) except -1:
         self.receiving = False
-        if self.closing is not None:
+        if self.closing:
             self._close_last()
         return 0
 
@@ -224,42 +230,47 @@ cdef class Stream:
         self.sending = self.lending = False
         if self.gate is not None and self.gate.locked():
             self.gate.release()
-        if self.closing is not None:
+        if self.closing:
             self._close_last()
         return 0
 
     # --- the end -------------------------------------------------------------------------------------------
 
-    def _release(self, close=None):
+    def _release(self, abort=False):
         """Close at once; wake who waits, and let him leave before the descriptor can mean another file."""
         cdef unsigned long me = get_ident()
         self._closed = True
-        if close is None:
-            close = self._transport.close
+        self.closing = ABORT if abort else CLOSE
         if self._foreign() or not self.receiving and not self.sending:
-            close()
+            self._close_now()
             return
         # Whoever leaves last closes it.
-        self.closing = close
         self._transport.wake()
         for _ in range(1000):
             if not (self.receiving and self.receiver != me or self.sending and self.sender != me) and (
-                    self.closing is not None or self._transport.reader < 0):
+                    self.closing or self._transport.reader < 0):
                 break
             time.sleep(0.001)
-        if self.closing is not None and not self.receiving and not self.sending:
-            self._close_last()
+        self._close_last()
 
     cdef int _release_again(self) except -1:
         """A signal handler may have raised in the middle of _release, or another thread be there."""
-        if self.closing is None and not self.detached:
+        if not self.closing and not self.detached:
             self._release()
         return 0
 
     cdef int _close_last(self) except -1:
-        if not self.receiving and not self.sending:
-            close, self.closing = self.closing, None
-            close()
+        if self.closing and not self.receiving and not self.sending:
+            self._close_now()
+        return 0
+
+    cdef int _close_now(self) except -1:
+        cdef bint abort = self.closing == ABORT
+        self.closing = 0
+        if abort:
+            self._transport.abort()
+        else:
+            self._transport.close()
         return 0
 
     cdef bint _passed_on(self) noexcept:
