@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
@@ -29,6 +30,11 @@ def examples(normal: int, full: int) -> int:
 collect_ignore = ["typing"]
 settings.register_profile("framewire", deadline=None, max_examples=examples(300, 5000))
 settings.load_profile("framewire")
+
+
+def named(value: object) -> str:
+    """How a test is named by a parameter: short, and alike in every process that shares the suite."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))[:60]
 
 
 def _missing(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from catalogue import CATALOGUE, LARGE
-from conftest import FULL
+from conftest import FULL, named
 
 import framewire as fw
 
@@ -184,7 +184,7 @@ def peak(call: Any) -> int:
         (fw.Netstring(max_frame=None), b"4294967296:"),
         (fw.LengthPrefixed(fw.u32, trailer=b"!"), b"\0\x10\0\0"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_an_announced_giant_costs_nothing(framing: fw.Framing, header: bytes, backend: Any) -> None:
     decoder = framing.decoder()
@@ -247,7 +247,7 @@ def test_skipping_stores_nothing(backend: Any) -> None:
         (fw.Delimited(b"<end>", max_frame=10), lambda n: b"x" * n + b"<end>"),
         (fw.Delimited(b"\n", b"<end>", max_frame=10), lambda n: b"x" * n + b"\n"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_limits_at_n_minus_1_n_and_n_plus_1(framing: fw.Framing, wire: Any, backend: Any) -> None:
     for size in (0, 1, 9, 10):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import FULL, examples
+from conftest import FULL, examples, named
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -248,7 +248,7 @@ def test_a_declaration_survives_being_written_down(framing: Enclosed) -> None:
         Enclosed(b"cab", b"cb", escape=b"c", restart=True, max_frame=2, on_too_large="skip"),
         Enclosed(b"a", b"bb", trailer=1, max_frame=1, on_too_large="skip"),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_needed_is_the_fewest_bytes_that_complete_a_frame(framing: Enclosed, backend: Backend) -> None:
     def frames(stream: bytes) -> int | None:
@@ -588,7 +588,7 @@ def test_one_frame_byte_by_byte_costs_linear_time(framing: fw.Framing, backend: 
         (DATA.replace(max_frame=900), b"..\r\n" * 50_000, 1300),
         (DATA.replace(max_frame=900, on_too_large="skip"), b"..\r\n" * 50_000, 1300),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_memory_stays_bounded(framing: fw.Framing, flood: bytes, most: int, backend: Backend) -> None:
     decoder = backend.codec.Decoder(framing._plan)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from catalogue import BODIES, CATALOGUE, LARGE, POSTGRES, TARANTOOL, WEBSOCKET, join_pairs, pairs
+from conftest import named
 
 import framewire as fw
 from framewire import (
@@ -200,7 +201,7 @@ def test_writing_into_any_buffer(backend: Any) -> None:
         assert bytes(target)[:7] == b"\0\0\3abc\0"
 
 
-@pytest.mark.parametrize("message", ["text", 5, None, [1, 2], object()], ids=repr)
+@pytest.mark.parametrize("message", ["text", 5, None, [1, 2], object()], ids=named)
 def test_messages_are_buffers(message: Any, backend: Any) -> None:
     framing = LengthPrefixed(fw.u8)
     buffer = bytearray(9)
@@ -219,7 +220,7 @@ def test_messages_are_buffers(message: Any, backend: Any) -> None:
     assert buffer == bytes(9)
 
 
-@pytest.mark.parametrize("framing", [LengthPrefixed(fw.u8), Netstring(), fw.SLIP()], ids=str)
+@pytest.mark.parametrize("framing", [LengthPrefixed(fw.u8), Netstring(), fw.SLIP()], ids=named)
 def test_a_generator_may_reuse_its_buffer(framing: Any, backend: Any) -> None:
     buffer = bytearray(1)
 
@@ -290,7 +291,7 @@ def test_encode_many_is_all_or_nothing(backend: Any) -> None:
         (LengthPrefixed(fw.tiered(fw.u8, {255: (fw.u8, 255)})), 510),
         (LengthPrefixed(fw.u8, counts="frame", escape=(0, fw.u8)), 254),
     ],
-    ids=str,
+    ids=named,
 )
 def test_c06_a_length_that_does_not_fit(framing: fw.Framing, most: int, backend: Any) -> None:
     step = framing.scale
@@ -451,7 +452,7 @@ def test_free_bits_of_a_whole_frame_stay(backend: Any) -> None:
         (LengthPrefixed(fw.u8, offset=1, escape=(255, fw.u16)), b"T\0", b"T\xc8"),
         (LengthPrefixed(fw.u8, offset=1, escape=(200, fw.u16)), b"T\0", b"T\xc8\0\xc8"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_other_lengths_are_right_or_vacant(
     framing: fw.Framing, vacant: bytes, filled: bytes, backend: Any
@@ -514,7 +515,7 @@ def test_whole_frames_that_the_peer_would_refuse(backend: Any) -> None:
         (LengthPrefixed(fw.u8, escape=(0, fw.u16), adjust=-1), 255, b"\0"),
         (LengthPrefixed(fw.u8, scale=2, escape=(255, fw.u24)), 255 * 2, b"\xff"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_an_escape_is_used_only_when_needed(
     framing: fw.Framing, value: int, wide: bytes, backend: Any
@@ -557,7 +558,7 @@ def test_the_escape_value_itself_is_never_a_length(backend: Any) -> None:
         (fw.ber, {127: 1, 128: 2, 255: 2, 256: 3, 65535: 3, 65536: 4}),
         (fw.digits(end=b":"), {0: 2, 9: 2, 10: 3, 99: 3, 100: 4}),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_the_narrowest_form_at_each_boundary(field: Any, sizes: dict[int, int], backend: Any) -> None:
     framing = LengthPrefixed(field, strip=True)

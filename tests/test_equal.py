@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from catalogue import CATALOGUE, LARGE
+from conftest import named
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -198,7 +199,7 @@ def test_encoding_any_message_gives_the_same(name: str, message: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", ["text", 5, None, [1, 2], memoryview(b"abcdef")[::2], memoryview(b"abcdef").cast("B")], ids=repr
+    "data", ["text", 5, None, [1, 2], memoryview(b"abcdef")[::2], memoryview(b"abcdef").cast("B")], ids=named
 )
 def test_what_is_no_buffer_is_refused_alike(data: Any) -> None:
     framing = fw.LengthPrefixed(fw.u8)

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from conftest import named
 
 import framewire as fw
 from framewire import _backend
@@ -332,7 +333,7 @@ def file_transfer() -> ModuleType:
         ({"name": "fine", "size": 5}, [b"123", b"456", b""], "more than the 5 bytes that were announced"),
         ({"name": "fine", "size": 5}, [b"123", b""], "3 bytes came of 5"),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_file_transfer_refuses(
     header: object, content: list[bytes], why: str, file_transfer: ModuleType, tmp_path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from catalogue import CATALOGUE, LARGE
+from conftest import named
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,7 +60,7 @@ def test_unfinished_frames_too(name: str) -> None:
         assert body(text)
 
 
-@pytest.mark.parametrize("framing", [*(f for f, _ in FRAMINGS.values()), *SIDES.values()], ids=str)
+@pytest.mark.parametrize("framing", [*(f for f, _ in FRAMINGS.values()), *SIDES.values()], ids=named)
 def test_the_example_is_a_frame(framing: fw.Framing) -> None:
     text = explain(framing)
     assert text.isascii()
@@ -129,7 +130,7 @@ def test_the_drawing_names_every_parameter() -> None:
         (fw.hexdigits(4), "4          length: hexadecimal digits"),
         (fw.tiered(fw.u8, {254: fw.u16}), "number up to 253, or a selector (254: 2 bytes more)"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_every_length_type_in_words(kind: type[int], words: str) -> None:
     assert words in explain(LengthPrefixed(kind))
@@ -178,7 +179,7 @@ def test_every_length_type_in_words(kind: type[int], words: str) -> None:
         (SLIP(), b"\xc0\xc0a\xdb\xdc\xc0", ["fill", "stuffed", "end", "content, delivered"]),
         (COBS(), b"\1\0", ["stuffed", "end", "content, delivered"]),
     ],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_fields_by_name(framing: fw.Framing, data: bytes, lines: list[str]) -> None:
     shown = body(explain(framing, data))
@@ -206,7 +207,7 @@ def test_which_part_of_a_composite() -> None:
         (LengthPrefixed(fw.digits(2)), b"01x0x", 4),
         (SLIP(), b"a\xdbx\xc0good\xc0", 3),
     ],
-    ids=str,
+    ids=named,
 )
 def test_where_the_bytes_break_the_framing(framing: fw.Framing, data: bytes, at: int) -> None:
     shown = explain(framing, data)

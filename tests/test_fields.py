@@ -7,6 +7,7 @@ import pickle
 from typing import Any
 
 import pytest
+from conftest import named
 
 import framewire as fw
 from framewire import DeclarationError, LengthPrefixed, LengthType, fields
@@ -65,14 +66,14 @@ def test_the_vocabulary_is_complete() -> None:
         (fw.tiered(fw.u8, {126: fw.u16, 127: fw.i64}), 1, 9, (1 << 63) - 1),
         (fw.tiered(fw.u8, {13: (fw.u8, 13)}, mask=0xF0), 1, 2, 268),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_widths_and_the_most_they_say(field: Any, narrowest: int, widest: int, maximum: int) -> None:
     assert (field.narrowest, field.widest, field.maximum) == (narrowest, widest, maximum)
     assert field.fixed == (narrowest == widest)
 
 
-@pytest.mark.parametrize("field", [field for _, field in INTEGERS] + PARAMETRISED, ids=repr)
+@pytest.mark.parametrize("field", [field for _, field in INTEGERS] + PARAMETRISED, ids=named)
 def test_a_length_type_is_a_value(field: Any) -> None:
     names = {name: getattr(fw, name) for name in fw.__all__}
     for other in (

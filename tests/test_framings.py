@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from catalogue import CATALOGUE, join_pairs, pairs
+from conftest import named
 
 import framewire as fw
 from framewire import (
@@ -233,7 +234,7 @@ def test_attributes_and_replace() -> None:
         (Tagged({1: FixedLength(5), 2: LengthPrefixed(u8)}, max_frame=1000), 255),
         (Preamble(FixedLength(5), Lines(), max_frame=7), 7),
     ],
-    ids=str,
+    ids=named,
 )
 def test_limits(framing: fw.Framing, limit: int | None) -> None:
     assert framing.max_frame == limit
@@ -285,7 +286,7 @@ def test_policies_hold_for_all_parts() -> None:
         (Lines(), True),
         (Lines(strip=False), False),
     ],
-    ids=str,
+    ids=named,
 )
 def test_what_strip_none_means(framing: fw.Framing, strips: bool) -> None:
     assert framing._plan[5] is strips

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import named
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -135,7 +136,7 @@ def test_streams_made_here(text: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "framing", [Lines(), Delimited(b"\r\n"), Delimited(b"\0"), Delimited(b"\x1e")], ids=str
+    "framing", [Lines(), Delimited(b"\r\n"), Delimited(b"\0"), Delimited(b"\x1e")], ids=named
 )
 def test_lines_of_text(framing: fw.Framing) -> None:
     wire = framing.encode_many(texts(2))

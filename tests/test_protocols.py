@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from catalogue import CATALOGUE, LARGE
+from conftest import named
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -192,7 +193,7 @@ def test_what_cannot_be_declared_cannot_be_written(text: str, message: str) -> N
         framing(text)
 
 
-@pytest.mark.parametrize("text", [None, 5, b"u32", fw.u32, Lines()], ids=repr)
+@pytest.mark.parametrize("text", [None, 5, b"u32", fw.u32, Lines()], ids=named)
 def test_the_text_is_a_str(text: Any) -> None:
     with pytest.raises(TypeError, match="framing: the text form is a str, not"):
         framing(text)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from conftest import named
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ runs = st.lists(
 messages = st.one_of(telling, runs, st.binary(max_size=600))
 
 EVERY: list[Framing] = [SLIP(), HDLC(), HDLC(fcs=16), HDLC(fcs=32), COBS(), COBS(reduced=True)]
-every = pytest.mark.parametrize("framing", EVERY, ids=str)
+every = pytest.mark.parametrize("framing", EVERY, ids=named)
 MARKS = {SLIP: b"\xc0", HDLC: b"~", COBS: b"\0"}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import named
 
 import framewire as fw
 from framewire import Chunked, DeclarationError, EncodeError, FrameTooLarge, HeaderBlock, MalformedFrame
@@ -469,7 +470,7 @@ def test_announced_bytes_cost_no_memory(backend: Backend) -> None:
 # --- both ways ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("framing", [HeaderBlock(), HeaderBlock(missing="nul"), NETCONF, HTTP], ids=str)
+@pytest.mark.parametrize("framing", [HeaderBlock(), HeaderBlock(missing="nul"), NETCONF, HTTP], ids=named)
 def test_what_is_written_is_read(framing: fw.Framing, backend: Backend) -> None:
     rng = random.Random(3)
     messages = [rng.randbytes(size) for size in (1, 9, 10, 15, 16, 255, 256, 4095, 4096, 70_000)]
