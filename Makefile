@@ -10,8 +10,8 @@
 #   make ctest      the C core alone, under sanitizers         make san        the suite, extension under sanitizers
 #   make wheel      sdist, native and pure wheel, each tested  make clean
 #
-# PYTHON=python3.12 chooses the interpreter, VENV=DIR the environment, PYTEST=OPTIONS adds options to pytest,
-# BENCH=OPTIONS to the benchmarks.
+# PYTHON=python3.12 chooses the interpreter, VENV=DIR the environment, PYTEST=OPTIONS adds options to pytest
+# (-n 0 for one process, where it is one a core), BENCH=OPTIONS to the benchmarks.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -20,6 +20,7 @@ BENCH ?=
 PIP := -m pip -qq --disable-pip-version-check
 BIN := $(VENV)/bin
 PY := $(BIN)/python
+SUITE := -n auto --dist worksteal -m 'not slow and not faults' $(PYTEST)
 
 BUILD_TOOLS := 'setuptools>=77' 'cython>=3.2,<4'
 PYX := $(wildcard src/framewire/_native/*.pyx)
@@ -58,16 +59,16 @@ demo: $(VENV)/ready
 	$(BIN)/framewire demo
 
 test: $(VENV)/ready
-	$(PY) -m pytest -m 'not slow and not faults' $(PYTEST)
+	$(PY) -m pytest $(SUITE)
 
 test-slow: $(VENV)/ready
-	$(PY) -m pytest -m 'not faults' $(PYTEST)
+	$(PY) -m pytest $(SUITE) -m 'not faults'
 
 faults: $(VENV)/ready
 	$(PY) -m pytest -m faults -rs --durations=5 $(PYTEST) tests/test_dead_peers.py
 
 exhaustive: $(VENV)/ready
-	FRAMEWIRE_TEST=full $(PY) -m pytest --timeout=900 $(PYTEST) \
+	FRAMEWIRE_TEST=full $(PY) -m pytest $(SUITE) --timeout=900 \
 	  tests/test_decoder.py tests/test_equal.py tests/test_conformance.py
 
 test-all: test-others test-pure test
@@ -91,7 +92,7 @@ test-pure:
 	@rm -rf build
 	@.venv-pure/bin/python $(PIP) install $(BUILD_TOOLS)
 	@$(PURE) .venv-pure/bin/python $(PIP) install --no-build-isolation --force-reinstall '.[test]'
-	FRAMEWIRE_BACKEND=pure .venv-pure/bin/python -m pytest -m 'not slow and not faults' $(PYTEST) tests
+	FRAMEWIRE_BACKEND=pure .venv-pure/bin/python -m pytest $(SUITE) tests
 
 bench: $(VENV)/ready $(VENV)/ready-bench
 	$(PY) -m bench $(BENCH)
@@ -126,7 +127,7 @@ san:
 	  .venv-san/bin/python $(PIP) install --no-build-isolation --force-reinstall '.[test]'
 	FRAMEWIRE_BACKEND=native PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	  .venv-san/bin/python -m pytest -m 'not slow and not faults' --backend=native --capture=sys $(PYTEST) tests \
+	  .venv-san/bin/python -m pytest $(SUITE) --backend=native --capture=sys tests \
 	  $(addprefix --ignore=tests/test_,build.py csrc.py bench.py cli.py terminal.py learn.py guess.py explain.py examples.py)
 
 # Both wheels come out of the sdist, and are tested with its tests, away from this checkout.
@@ -143,7 +144,7 @@ wheel: $(VENV)/ready
 	@for wheel in dist/*.whl; do \
 	  echo "== $$wheel" && rm -rf build/venv && $(PYTHON) -m venv build/venv \
 	  && build/venv/bin/python $(PIP) install "framewire[test] @ file://$$PWD/$$wheel" \
-	  && (cd build/sdist && ../venv/bin/python -m pytest -m 'not slow and not faults' -q tests \
+	  && (cd build/sdist && ../venv/bin/python -m pytest $(SUITE) -q tests \
 	      --ignore=tests/test_build.py --ignore=tests/test_floorplan.py --ignore=tests/test_csrc.py) || exit 1; \
 	done
 	@ls -l dist

@@ -69,7 +69,13 @@ def backend_of(wheel: Path, directory: Path) -> str:
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sdist of this checkout, built from a copy so that no product is left in it."""
     copy = tmp_path_factory.mktemp("checkout") / "framewire"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "build", "dist", ".*_cache"))
+    shutil.copytree(
+        ROOT,
+        copy,
+        ignore=shutil.ignore_patterns(
+            ".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "build", "dist"
+        ),
+    )
     done = run(["-c", "from setuptools import build_meta; build_meta.build_sdist('dist')"], copy)
     assert done.returncode == 0, done.stdout
     (archive,) = (copy / "dist").iterdir()
