@@ -112,7 +112,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
     (2, b'one', b'two')
     """
 
-    __slots__ = ("_framing", "_send_framing", "_local", "_peer", "_ended", "_log", "attempt")
+    __slots__ = ("_framing", "_send_framing", "_local", "_peer", "_ended", "_log", "attempt", "state")
 
     if TYPE_CHECKING:
         _transport: Any
@@ -125,6 +125,8 @@ class MessageSocket(_backend.channel.Channel["T"]):
 
     attempt: int
     """Of a connection made by `reconnect`: how many attempts it took, 1 at best."""
+    state: Any
+    """The user's: what a server's handler remembers of a connection. None at first."""
 
     def __init__(
         self,
@@ -160,7 +162,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
             raise TypeError(f"a socket is required, not {type(sock).__name__}")
         self._framing, self._send_framing = framing, send_framing
         self._local = self._peer = self._ended = self._log = None
-        self.attempt = 1
+        self.attempt, self.state = 1, None
         super().__init__(
             transport,
             codec=calls,
@@ -868,7 +870,12 @@ def _log_failure(address: Address, attempt: int, error: OSError) -> None:
 
 
 def listen(
-    address: Address, framing: Framing, send_framing: Framing | None = None, **options: Any
+    address: Address,
+    framing: Framing,
+    send_framing: Framing | None = None,
+    *,
+    _bind: tuple[int, bool] = (),  # type: ignore[assignment]
+    **options: Any,
 ) -> MessageListener:
     """Listen on "tcp://host:port", "tcp://:port" (all interfaces, both families), "unix:path",
     "unix:@abstract" or (host, port), or take over a socket that listens ("fd:3", "fd:NAME": inherited).
@@ -889,7 +896,7 @@ def listen(
             raise DeclarationError(f"address {address!r}: the descriptor is no socket")
         sock = found
     elif kind in ("tcp", "unix"):
-        sock, path = _address.bind(address)
+        sock, path = _address.bind(address, *_bind)
     else:
         raise DeclarationError(f"address {address!r}: nothing can listen there; connect() to it")
     try:

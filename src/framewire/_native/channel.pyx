@@ -6,11 +6,12 @@ Four layers, each a subclass of the one before: `Stream` (the transport, deadlin
 loop for, what it has counted, how it ends.
 """
 
+from ._python cimport is_generator
 from ._system cimport *
 from .codec cimport Decoder
 from .receiving cimport Receiver
 from .sending cimport SMALL
-from .stream cimport OTHER, READ, SOCKET, WRITE, Until, Watch, short
+from .stream cimport DEFAULT, OTHER, READ, SOCKET, WRITE, Until, Watch, short
 
 from .. import errors
 
@@ -18,6 +19,8 @@ __all__ = ["Channel"]
 
 cdef enum:
     SMALL_UNIX = 32768     # a Unix socket fills its buffers worse from many pieces
+    FAIR = 1024            # messages and bytes of one connection that are handled before others have a turn
+    FAIR_SIZE = 262144
 
 
 cdef class Channel(Receiver):
@@ -77,6 +80,77 @@ cdef class Channel(Receiver):
         return (index - len(cut), self.messages_out, position + <unsigned long long> buffered, self.bytes_out,
                 self.reads, self.writes, buffered + sum([len(frame) for frame in cut]), self._unsent(),
                 self.opened, self.last_in)
+
+    def _serve(self, handler, bint wait):
+        """Hand each message that is there to `handler(self, message)` and send what it returns: all that a
+        server does with a connection that can be read.
+
+        With `wait` it first waits for one message as `recv` does, and in the end for the replies to go;
+        else it reads at most once and waits for nothing. The replies go together, when no whole message is
+        left, a lot was done or much is unsent. A reply that is a generator ends it, too, and is returned: its
+        items are the replies. Otherwise the result says what to do next: 1 call again, there may be more;
+        2 wait for room to write as well, 4 for nothing else. What recv, send and the handler raise passes.
+        """
+        cdef Until until
+        cdef bint done = False, nested
+        self._until(DEFAULT, &until)
+        if self._unsent() and not wait:
+            self._drive()
+        self.corks += 1
+        try:
+            rest = self._answer(handler, wait, &until)
+            done = True
+        finally:
+            self.corks -= 1
+            if self._unsent() and not self.corks and not self._closed:
+                if done and wait:
+                    nested = self._enter_send(&until, "send")
+                    try:
+                        self._push_all(&until)
+                    finally:
+                        self._leave_send(nested)
+                else:
+                    self._drive()
+        if rest is not None and rest is not True:
+            return rest
+        return (rest is True) | (2 * (self._unsent() > 0)) | (4 * (self._unsent() >= self.high_water))
+
+    cdef object _answer(self, handler, bint wait, const Until *until):
+        """None when no message is left, True if there may be more, or a generator of replies."""
+        cdef Py_ssize_t count = 0
+        cdef unsigned long long size = 0, began
+        cdef list messages
+        while count < FAIR and size < FAIR_SIZE and self._unsent() < self.high_water:
+            self._enter_recv()
+            try:
+                began = self._decoder().position
+                messages = self._frames(1, until if wait and count == 0 else NULL, -1, count == 0)
+                if messages:
+                    size += self.decoder.position - began
+                    if self.codec is not None or self._trace is not None:
+                        messages = self._shown(messages)
+            finally:
+                self._leave_recv()
+            if not messages:
+                return None
+            count += 1
+            reply = handler(self, messages[0])
+            if reply is None:
+                continue
+            if is_generator(reply):
+                return reply
+            self._send(reply, until, False)
+        return True
+
+    def _check(self):
+        """Raise if one of the connection's own timeouts is over, and say a heartbeat if it is time; what
+        `recv` does while it waits. How many seconds until that is due again."""
+        self._need_open()
+        if self.watch is None:
+            return 1e9
+        if self.watch.frame_timeout >= 0:
+            self._watch_frame()
+        return self._watch_peer()
 
     def close(self, timeout=5.0):
         """End the connection so that nothing that was sent is lost, within `timeout` seconds.

@@ -16,8 +16,8 @@ cdef class Receiver(Sender):
     cdef list _put_back(self, list frames)
     cdef int _decode_all(self, list frames, list messages) except -1
     cdef Py_ssize_t _pull_into(self, uint8_t *p, Py_ssize_t room, const Until *until) except -1
-    cdef list _frames(self, Py_ssize_t cap, const Until *until, Py_ssize_t room=*)
-    cdef list _more_frames(self, Py_ssize_t cap, const Until *until, Py_ssize_t room)
+    cdef list _frames(self, Py_ssize_t cap, const Until *until, Py_ssize_t room=*, bint read=*)
+    cdef list _more_frames(self, Py_ssize_t cap, const Until *until, Py_ssize_t room, bint read)
     cdef bint _delivered(self, list out) except -1
     cdef int _receive(self, list out, Py_ssize_t cap, const Until *until) except -2
     cdef Py_ssize_t _receive_large(self, Decoder decoder, uint8_t *p, const Until *until) except -1

@@ -226,9 +226,9 @@ cdef class Receiver(Sender):
         memcpy(p, PyBytes_AS_STRING(frame), size)
         return size
 
-    cdef list _frames(self, Py_ssize_t cap, const Until *until, Py_ssize_t room=-1):
+    cdef list _frames(self, Py_ssize_t cap, const Until *until, Py_ssize_t room=-1, bint read=True):
         try:
-            return self._more_frames(cap, until, room)
+            return self._more_frames(cap, until, room, read)
         except errors.DecodeError as error:
             self._report(error)
             raise
@@ -237,8 +237,10 @@ cdef class Receiver(Sender):
             self.broken = True
             raise
 
-    cdef list _more_frames(self, Py_ssize_t cap, const Until *until, Py_ssize_t room):
-        """At least one frame, at most `cap`; none if the next one can be received into `room` bytes."""
+    cdef list _more_frames(self, Py_ssize_t cap, const Until *until, Py_ssize_t room, bint read):
+        """At least one frame, at most `cap`; none if the next one can be received into `room` bytes.
+
+        Without `until` it reads at most once, and not at all without `read`, and there may be none."""
         cdef Decoder decoder
         cdef list out = []
         cdef Py_ssize_t found
@@ -266,7 +268,8 @@ cdef class Receiver(Sender):
                     return out
                 if found:  # a heartbeat; what is behind it has come already
                     fruitless += 1
-                    self._keep_time(fruitless, until)
+                    if until is not NULL:
+                        self._keep_time(fruitless, until)
                     continue
             if self.over is not None:
                 raise self._error(self.over)
@@ -276,10 +279,15 @@ cdef class Receiver(Sender):
                 self._put_back(self._decoder().feed_eof())
                 self.over = errors.ended, self._peer_name()
                 continue
-            if fruitless:
+            if until is NULL and not read:
+                return out
+            if until is not NULL and fruitless:
                 self._keep_time(fruitless, until)
             got = self._receive(out, cap, until)
             fruitless += 1
+            read = False
+            if got < 0 and until is NULL:
+                return out
             if got < 0:
                 self._await_input(until)
             elif got > 0 and self._delivered(out):
@@ -398,7 +406,8 @@ cdef class Receiver(Sender):
 
     cdef bint _may_sleep(self, const Until *until) noexcept:
         """Whether there is nothing else to do until something comes: then the receive itself may wait."""
-        return (self.direct == SOCKET and until.timeout < 0 and self.watch is None and not self._unsent()
+        return (self.direct == SOCKET and until is not NULL and until.timeout < 0
+                and self.watch is None and not self._unsent()
                 and not self._connecting and not self._closed)
 
     cdef int _ended(self) except -1:
@@ -415,6 +424,21 @@ cdef class Receiver(Sender):
             self.held = None
             give_back(block)
         return 0
+
+    def _skip(self):
+        """Read and throw away some of what has come; whether the end was there."""
+        cdef Block block = borrow()
+        cdef Py_ssize_t count
+        try:
+            for _ in range(16):
+                count = self._read(block, block.data, BLOCK, False)
+                if count <= 0:
+                    return count == 0
+            return False
+        except OSError:
+            return True
+        finally:
+            give_back(block)
 
     cdef int _discard(self, const Until *until) except -1:
         """Read to the peer's end."""
