@@ -173,138 +173,179 @@ class _Service:
 class _Processes:
     """Workers, each with a selector loop, under a supervisor: a process of its own, which has no threads.
 
-    Each holds the reading end of a pipe from the one above. A number there is the grace in which to drain;
-    its end, when the one above has died, is as good.
+    Each holds the reading end of a pipe from the one above: a number there is the grace in which to drain,
+    and its end, when the one above has died, is as good.
     """
 
     SLOT = 8 * len(ServerStats._fields)
-    FIRST_PAUSE, LONGEST_PAUSE, GOOD_LIFE = 0.1, 5.0, 10.0  # between a worker's death and its successor
 
     def __init__(
         self, service: _Service, address: str, backlog: int, workers: int, listener: socket.socket | None
     ) -> None:
         import mmap
 
-        self._service, self._address, self._backlog, self._workers = service, address, backlog, workers
+        self.service, self.workers = service, workers
+        self._address, self._backlog = address, backlog
         self._listener = listener  # None: each worker makes its own
         self._shared = mmap.mmap(-1, self.SLOT * workers)
-        self._control: int | None = None
-        self._stopping = threading.Event()
-        self._grace = 0.0
+        self._orders, self._control = os.pipe()
+        self._ready, self._is_ready = os.pipe()
 
     def run(self) -> None:
-        reader, self._control = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _in_child(self._supervise, reader, self._control)
-        os.close(reader)
-        if self._stopping.is_set():
-            self.stop(self._grace)
+            os.close(self._control)
+            _in_child(_Supervisor(self, self._orders).run)
+        os.close(self._orders)
+        os.close(self._is_ready)
         os.waitpid(pid, 0)
-        control, self._control = self._control, None
-        os.close(control)
+        os.close(self._control)
+        os.close(self._ready)
+        self._control = -1
+
+    def wait_ready(self) -> None:
+        """Until every worker listens, or the supervisor has ended."""
+        for _ in range(self.workers):
+            if not os.read(self._ready, 1):
+                return
 
     def stop(self, grace: float) -> None:
-        self._grace = grace
-        self._stopping.set()
-        if self._control is not None:
-            os.write(self._control, struct.pack("d", grace))
+        if self._control >= 0:
+            _give_order(self._control, grace)
 
     def stats(self) -> ServerStats:
         view = memoryview(self._shared).cast("Q")
         fields = len(ServerStats._fields)
         return ServerStats(*(sum(view[field::fields]) for field in range(fields)))
 
-    def _supervise(self, reader: int, above: int) -> None:
-        os.close(above)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us hears it, too
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        wake_read, wake_write = os.pipe()
-        os.set_blocking(wake_write, False)
-        os.set_blocking(wake_read, False)
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        workers: dict[int, tuple[int, int, float]] = {}  # pid: number, pipe, when it began
-        due = dict.fromkeys(range(self._workers), 0.0)
-        pauses = dict.fromkeys(due, self.FIRST_PAUSE)
-        stop_at: float | None = None
-        while stop_at is None or workers:
-            now = monotonic()
-            for number in [number for number, at in due.items() if at <= now and stop_at is None]:
-                del due[number]
-                pid, pipe = self._start(
-                    number, [reader, wake_read, wake_write, *(w[1] for w in workers.values())]
-                )
-                workers[pid] = number, pipe, now
-            if stop_at is not None and now >= stop_at:
-                for pid in workers:
-                    os.kill(pid, signal.SIGKILL)
-            waits = [at - now for at in (*due.values(), *([stop_at] if stop_at else []))]
-            watched = [wake_read] if stop_at else [wake_read, reader]
-            ready = select.select(watched, [], [], max(0.0, min(waits)) if waits else None)[0]
-            if wake_read in ready:
-                os.read(wake_read, 4096)
-            if reader in ready:
-                order = os.read(reader, 8)
-                grace = struct.unpack("d", order)[0] if order else LINGER
-                stop_at = now + grace + 2
-                for _, pipe, _ in workers.values():
-                    _write_quietly(pipe, struct.pack("d", grace))
-            while workers:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    break
-                number, pipe, began = workers.pop(pid)
-                os.close(pipe)
-                self._shared[number * self.SLOT : number * self.SLOT + 8] = bytes(8)  # nothing is open there
-                if stop_at is None:
-                    pauses[number] = (
-                        self.FIRST_PAUSE
-                        if now - began > self.GOOD_LIFE
-                        else min(2 * pauses[number], self.LONGEST_PAUSE)
-                    )
-                    due[number] = monotonic() + pauses[number]
-                    end = os.waitstatus_to_exitcode(status)
-                    self._service.log(
-                        "error",
-                        "worker %d (pid %d) ended by %s; a new one in %g s",
-                        number,
-                        pid,
-                        f"signal {-end}" if end < 0 else f"exit {end}",
-                        pauses[number],
-                    )
+    def slot(self, number: int) -> memoryview:
+        """What worker `number` has counted."""
+        return memoryview(self._shared)[number * self.SLOT : (number + 1) * self.SLOT].cast("Q")
 
-    def _start(self, number: int, others: list[int]) -> tuple[int, int]:
-        reader, pipe = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            _in_child(self._work, number, reader, [pipe, *others])
-        os.close(reader)
-        return pid, pipe
-
-    def _work(self, number: int, reader: int, others: list[int]) -> None:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for fd in others:
-            os.close(fd)
+    def work(self, number: int, orders: int, first: bool) -> None:
+        """The life of a worker."""
         listener = self._listener or _address.bind(self._address, self._backlog, shared=True)[0]
         listener.setblocking(False)
-        loop = Selector(self._service, listener)
-        slot = memoryview(self._shared)[number * self.SLOT : (number + 1) * self.SLOT].cast("Q")
-        base = [*slot]
+        loop = Selector(self.service, listener)
+        slot = self.slot(number)
+        before = [*slot]
 
-        def watch() -> None:
-            order = os.read(reader, 8)
-            loop.stop(struct.unpack("d", order)[0] if order else LINGER)
+        def obey() -> None:
+            while (grace := _order(orders)) is not None:
+                loop.stop(grace)
+            loop.stop(LINGER)
 
         def count() -> None:
-            for field, value in enumerate(self._service.stats(loop.live())):
-                slot[field] = value if field == 0 else base[field] + value
+            for field, value in enumerate(self.service.stats(loop.live())):
+                slot[field] = value if field == 0 else before[field] + value
 
         loop.on_tick = count
-        threading.Thread(target=watch, daemon=True).start()
+        signal.signal(signal.SIGTERM, lambda *_: loop.stop(LINGER))
+        threading.Thread(target=obey, daemon=True).start()
+        if first:
+            os.write(self._is_ready, b".")
+        os.close(self._is_ready)
         loop.run()
         count()
+
+
+class _Supervisor:
+    """Keeps the workers running: a successor follows the dead, sooner if he had lived well."""
+
+    FIRST_PAUSE, LONGEST_PAUSE, GOOD_LIFE = 0.1, 5.0, 10.0
+
+    def __init__(self, above: _Processes, orders: int) -> None:
+        self._above, self._orders = above, orders
+        self._running: dict[int, tuple[int, int, float]] = {}  # pid: number, control pipe, when it began
+        self._due = dict.fromkeys(range(above.workers), 0.0)  # number: when it shall begin
+        self._pauses = dict.fromkeys(self._due, 0.0)
+        self._stop_at: float | None = None
+
+    def run(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us hears it, too
+        signal.signal(signal.SIGTERM, lambda *_: self._stop(LINGER))
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._woken, wake = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        while self._stop_at is None or self._running:
+            self._start_due()
+            if self._stop_at is not None and monotonic() >= self._stop_at:
+                for pid in self._running:
+                    os.kill(pid, signal.SIGKILL)
+            self._sleep()
+            self._bury()
+
+    def _start_due(self) -> None:
+        for number in [number for number, at in self._due.items() if at <= monotonic()]:
+            if self._stop_at is not None:
+                return
+            del self._due[number]
+            orders, control = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for fd in (control, self._orders, *(control for _, control, _ in self._running.values())):
+                    os.close(fd)
+                _in_child(self._above.work, number, orders, self._pauses[number] == 0)
+            os.close(orders)
+            self._running[pid] = number, control, monotonic()
+
+    def _sleep(self) -> None:
+        """Until a worker has died, an order has come, or something is due."""
+        dates = [*self._due.values()] if self._stop_at is None else [self._stop_at]
+        poll = select.poll()
+        poll.register(self._woken, select.POLLIN)
+        if self._orders >= 0:
+            poll.register(self._orders, select.POLLIN)
+        pause = max(0.001, min(dates) - monotonic()) if dates else None
+        ready = [fd for fd, _ in poll.poll(None if pause is None else pause * 1000)]
+        if self._woken in ready:
+            os.read(self._woken, 4096)
+        if self._orders in ready:
+            grace = _order(self._orders)
+            self._stop(LINGER if grace is None else grace)
+            if grace is None:
+                self._orders = -1
+
+    def _stop(self, grace: float) -> None:
+        stop_at = monotonic() + grace + 2  # they end in time, or are ended
+        self._stop_at = stop_at if self._stop_at is None else min(self._stop_at, stop_at)
+        for _, control, _ in self._running.values():
+            _give_order(control, grace)
+
+    def _bury(self) -> None:
+        while self._running:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            number, control, began = self._running.pop(pid)
+            os.close(control)
+            self._above.slot(number)[0] = 0  # nothing is open there
+            if self._stop_at is None:
+                good = monotonic() - began > self.GOOD_LIFE
+                pause = self.FIRST_PAUSE if good else min(2 * self._pauses[number], self.LONGEST_PAUSE)
+                self._pauses[number] = max(self.FIRST_PAUSE, pause)
+                self._due[number] = monotonic() + self._pauses[number]
+                end = os.waitstatus_to_exitcode(status)
+                how = f"signal {-end}" if end < 0 else f"exit {end}"
+                text = "worker %d (pid %d) ended by %s; a new one begins in %g s"
+                self._above.service.log("error", text, number, pid, how, self._pauses[number])
+
+
+def _give_order(control: int, grace: float) -> None:
+    try:
+        os.write(control, struct.pack("d", grace))
+    except OSError:
+        pass  # nobody is there any more
+
+
+def _order(orders: int) -> float | None:
+    """The grace that the one above gives; None if he has died."""
+    order = os.read(orders, 8)
+    return struct.unpack("d", order)[0] if order else None
 
 
 def _in_child(work: Callable[..., None], *arguments: Any) -> NoReturn:
@@ -321,13 +362,6 @@ def _in_child(work: Callable[..., None], *arguments: Any) -> NoReturn:
             sys.stderr.flush()
         finally:
             os._exit(status)
-
-
-def _write_quietly(fd: int, data: bytes) -> None:
-    try:
-        os.write(fd, data)
-    except OSError:
-        pass  # its reader is gone
 
 
 # --- the server ----------------------------------------------------------------------------------------
@@ -472,6 +506,8 @@ class Server:
         self._begin()
         self._thread = threading.Thread(target=self._run, name="framewire-server", daemon=True)
         self._thread.start()
+        if isinstance(self._engine, _Processes):
+            self._engine.wait_ready()
         return self
 
     def __exit__(
