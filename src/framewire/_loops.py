@@ -85,17 +85,15 @@ _poller: Any = getattr(select, "epoll", _Portable)
 class _Special:
     """A connection that is not simply served now: it has the channel's `_serve` and `_check`."""
 
-    def __init__(self, loop: Selector, conn: MessageSocket[Any], seconds: float | None) -> None:
-        self.loop, self.conn = loop, conn
-        self._due = None if seconds is None else monotonic() + seconds
+    def __init__(self, loop: Selector, conn: MessageSocket[Any], seconds: float) -> None:
+        self.loop, self.conn, self.seconds = loop, conn, seconds
+        self.due = monotonic() + seconds
 
     def _serve(self, handler: Handler, wait: bool) -> Any:
         raise NotImplementedError
 
     def _check(self) -> None:
         self.conn._check()
-        if self._due is not None and monotonic() >= self._due:
-            raise Timeout("its time was over", phase="close")
 
     def _normal(self, handler: Handler) -> Any:
         self.loop.conns[self.conn.fileno()] = self.conn
@@ -112,12 +110,16 @@ class _Proxied(_Special):
             return 0
         return self._normal(handler)
 
+    def _check(self) -> None:
+        if monotonic() >= self.due:
+            raise Timeout(f"no PROXY header came within {self.seconds:g} s", phase="frame")
+
 
 class _Answering(_Special):
     """A generator gives the replies to one message; those to later ones come after."""
 
     def __init__(self, loop: Selector, conn: MessageSocket[Any], answers: Iterator[Any]) -> None:
-        super().__init__(loop, conn, None)
+        super().__init__(loop, conn, 0)
         self._answers = answers
 
     def _serve(self, handler: Handler, wait: bool) -> Any:
@@ -146,8 +148,8 @@ class _Lingering(_Special):
         return 0
 
     def _check(self) -> None:
-        if self._due is not None and monotonic() >= self._due:
-            raise Timeout("its time was over", phase="close")
+        if monotonic() >= self.due:
+            raise Timeout(f"the peer has not ended the stream within {self.seconds:g} s", phase="close")
 
 
 # --- the loops -----------------------------------------------------------------------------------------
@@ -267,6 +269,9 @@ class Loop:
             self._accepting = False
         self._listener.close()
 
+    def runs_here(self) -> bool:
+        return False
+
     def turn(self, pause: float) -> None:
         raise NotImplementedError
 
@@ -338,8 +343,8 @@ class Selector(Loop):
         fd = conn.fileno()
         while fd >= len(self.conns):
             self.conns.append(None)
-        if self.conns[fd] is not None:  # its connection was closed by another thread
-            self._forget(fd, self.conns[fd])
+        if self.conns[fd] is not None:
+            self._end(fd, self.conns[fd], ConnectionClosed("another thread closed it"))
         conn.timeout = 0
         self._poller.register(fd, IN)
         self._open += 1
@@ -355,6 +360,8 @@ class Selector(Loop):
     def _end(self, fd: int, entry: Any, error: Exception) -> None:
         conn: MessageSocket[Any] = getattr(entry, "conn", entry)
         lingers = isinstance(entry, _Lingering)
+        if conn._closed and isinstance(error, OSError):
+            error = ConnectionClosed(str(error))
         if not lingers:
             self.server.ended(conn, error)
         if conn._closed or lingers or isinstance(error, (ConnectionLost, Timeout)):
@@ -374,8 +381,10 @@ class Selector(Loop):
         self._open -= 1
         self._masks.pop(fd, None)
         self._again.discard(fd)
-        if not conn._closed:
+        try:
             self._poller.unregister(fd)
+        except (OSError, KeyError, ValueError):
+            pass  # closed already, and so forgotten
         self.server.dispose(conn, 0)
 
     def count(self) -> int:
@@ -442,10 +451,16 @@ class Threads(Loop):
         except BaseException as error:
             server.ended(conn, error)
             gentle = not isinstance(error, (ConnectionLost, Timeout))
-        server.dispose(conn, LINGER if gentle else 0)
-        del self._running[conn]
+        try:
+            server.dispose(conn, LINGER if gentle else 0)
+        finally:
+            del self._running[conn]
         if self.stop_at is not None or self._parked_until:
             self.wake()
+
+    def runs_here(self) -> bool:
+        """Whether this is a thread of this loop's."""
+        return threading.current_thread() in self._running.values()
 
     def count(self) -> int:
         return len(self._running)

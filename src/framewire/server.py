@@ -84,6 +84,9 @@ class _Service:
         self._counting = threading.Lock()
         self._warned_at = -1e9
         self.stopping = False
+        import logging  # now, as there may be no descriptor left to read it with when there is something to say
+
+        self._logger = logging.getLogger("framewire.server")
 
     def connection(self, sock: socket.socket) -> MessageSocket[Any]:
         if self.begins_late:
@@ -157,9 +160,7 @@ class _Service:
             stop_reading(conn)
 
     def log(self, level: str, text: str, *arguments: Any, exc_info: BaseException | None = None) -> None:
-        import logging
-
-        getattr(logging.getLogger("framewire.server"), level)(text, *arguments, exc_info=exc_info)
+        getattr(self._logger, level)(text, *arguments, exc_info=exc_info)
 
     def warn_rarely(self, text: str, *arguments: Any) -> None:
         if monotonic() - self._warned_at >= 1:
@@ -190,6 +191,7 @@ class _Processes:
         self._shared = mmap.mmap(-1, self.SLOT * workers)
         self._orders, self._control = os.pipe()
         self._ready, self._is_ready = os.pipe()
+        self.stop_at: float | None = None
 
     def run(self) -> None:
         pid = os.fork()
@@ -209,7 +211,11 @@ class _Processes:
             if not os.read(self._ready, 1):
                 return
 
+    def runs_here(self) -> bool:
+        return False
+
     def stop(self, grace: float) -> None:
+        self.stop_at = monotonic() + grace
         if self._control >= 0:
             _give_order(self._control, grace)
 
@@ -518,7 +524,7 @@ class Server:
     def shutdown(self, grace: float = LINGER) -> None:
         """Stop: accept nothing more, serve what has come for at most `grace` seconds, then close all.
 
-        It waits for the end, but not when called by a handler in that server's thread. Safe from any thread;
+        It waits for the end, unless a handler calls it. Safe from any thread;
         calling it again shortens the grace. A server that never ran just stops listening.
         """
         if not grace >= 0:
@@ -528,7 +534,7 @@ class Server:
             self.close()
             return
         engine.stop(grace)
-        if threading.current_thread() is not self._thread:
+        if threading.current_thread() is not self._thread and not engine.runs_here():
             self._done.wait(grace + 10)
         self.close()
 
@@ -575,7 +581,7 @@ class Server:
             self.close()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._engine.stop(LINGER if getattr(self._engine, "stop_at", None) is None else 0)
+        self._engine.stop(LINGER if self._engine.stop_at is None else 0)
 
 
 def _cpus() -> set[int] | range:
