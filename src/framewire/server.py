@@ -52,6 +52,11 @@ else:
     ServerStats.__doc__ = """What a server has done so far.
 
     Connections open now, accepted, and ended by an error; messages and bytes in and out.
+
+    >>> import framewire as fw
+    >>> with fw.Server(lambda conn, message: message, "tcp://127.0.0.1:0", fw.Lines()) as server:
+    ...     server.stats().connections, server.stats().accepted
+    (0, 0)
     """
 
 __all__ = ["Server", "ServerStats", "serve"]
@@ -594,5 +599,10 @@ def serve(
     """Run a `Server` with these arguments in the foreground, until SIGTERM or SIGINT.
 
     Raises as `Server` does. In a thread other than the main one it cannot hear signals.
+
+    >>> import framewire as fw
+    >>> fw.serve(lambda conn, message: message, "tcp://127.0.0.1:0", fw.Lines(), mode="fibers")
+    Traceback (most recent call last):
+    ValueError: mode='fibers': choose one of threads, processes, selector
     """
     Server(handler, address, framing, send_framing, **options).serve_forever()
