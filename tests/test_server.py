@@ -426,6 +426,8 @@ server = fw.Server(lambda conn, message: message, "tcp://127.0.0.1:0", fw.Lines(
 port = int(server.address.rpartition(":")[2])
 with server:
     clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
+    while server.stats().connections < 3:
+        time.sleep(0.01)
     held = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft + 4, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     late = socket.socket()
