@@ -118,29 +118,35 @@ cdef class Channel(Receiver):
     cdef object _answer(self, handler, bint wait, const Until *until):
         """None when no message is left, True if there may be more, or a generator of replies."""
         cdef Py_ssize_t count = 0
-        cdef unsigned long long size = 0, began
+        cdef Decoder decoder = self._decoder()
+        cdef unsigned long long began = decoder.position
         cdef list messages
-        while count < FAIR and size < FAIR_SIZE and self._unsent() < self.high_water:
+        while count < FAIR and decoder.position - began < FAIR_SIZE and self._unsent() < self.high_water:
             self._enter_recv()
             try:
-                began = self._decoder().position
-                messages = self._frames(1, until if wait and count == 0 else NULL, -1, count == 0)
-                if messages:
-                    size += self.decoder.position - began
+                message = decoder._whole() if count and self._is_plain() else None
+                if message is None:
+                    messages = self._frames(1, until if wait and count == 0 else NULL, -1, count == 0)
+                    if not messages:
+                        return None
                     if self.codec is not None or self._trace is not None:
                         messages = self._shown(messages)
+                    message = messages[0]
             finally:
                 self._leave_recv()
-            if not messages:
-                return None
             count += 1
-            reply = handler(self, messages[0])
+            reply = handler(self, message)
             if reply is None:
                 continue
             if is_generator(reply):
                 return reply
             self._send(reply, until, False)
         return True
+
+    cdef bint _is_plain(self) noexcept:
+        """Whether what the decoder cuts is what is delivered, and is delivered at once."""
+        return (self.codec is None and self._trace is None and not self.decoder.cut and not self._closed
+                and (self.watch is None or self.watch.heartbeat is None))
 
     def _check(self):
         """Raise if one of the connection's own timeouts is over, and say a heartbeat if it is time; what

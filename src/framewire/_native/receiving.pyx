@@ -248,7 +248,7 @@ cdef class Receiver(Sender):
         self._need_open()
         if self._connecting:
             self._need_connected(until)
-        if self._unsent():
+        if until is not NULL and self._unsent():
             self._drive()
         while True:
             self._need_open()
@@ -319,25 +319,12 @@ cdef class Receiver(Sender):
         cdef Decoder decoder
         cdef Block block
         cdef uint8_t small[LONE]
-        cdef uint8_t *p
-        cdef Py_ssize_t count, room = 0
+        cdef Py_ssize_t count
         decoder = self._decoder()
-        if (decoder.large is not NULL and self.direct != OTHER and decoder.large_fill >= DIRECT
-                and decoder.large_size - decoder.large_fill >= DIRECT):
-            p = decoder._large_room(&room)
-            count = self._read(None, p, room, False)
-            if count < 0:
-                if not self._may_sleep(until):
-                    return -1
-                count = self._read(None, p, room, True)
-                if count < 0 or self._closed:
-                    return 0
-            if count == 0:
-                return self._ended()
-            decoder.large_fill += count
-            if decoder.large_fill == decoder.large_size:
-                decoder._run(b"", 0, None, out, cap, False)
-            return 1
+        if decoder.large is not NULL and self.direct != OTHER and (
+                decoder.trusted >= DIRECT or
+                decoder.large_fill >= DIRECT and decoder.large_size - decoder.large_fill >= DIRECT):
+            return self._receive_in_place(decoder, out, cap, until)
         block = borrow()
         try:
             count = self._read(block, block.data, BLOCK, False)
@@ -362,6 +349,28 @@ cdef class Receiver(Sender):
             self.held = block
         else:
             give_back(block)
+        return 1
+
+    cdef int _receive_in_place(self, Decoder decoder, list out, Py_ssize_t cap, const Until *until) except -2:
+        """As _receive, when a large frame has begun: into its own object, and a little of what is behind it,
+        so that the next one begins, too."""
+        cdef uint8_t behind[LONE]
+        cdef Py_ssize_t count, room = 0, gone
+        cdef uint8_t *p = decoder._large_room(&room)
+        cdef bint whole = decoder.large_fill + room == decoder.large_size
+        count = self._read(None, p, room, False, behind if whole else NULL)
+        if count < 0:
+            if not self._may_sleep(until):
+                return -1
+            count = self._read(None, p, room, True, behind if whole else NULL)
+            if count < 0 or self._closed:
+                return 0
+        if count == 0:
+            return self._ended()
+        gone = min(count, room)
+        decoder.large_fill += gone
+        if decoder.large_fill == decoder.large_size:
+            decoder._run(behind, count - gone, None, out, cap, False)
         return 1
 
     cdef Py_ssize_t _receive_large(self, Decoder decoder, uint8_t *p, const Until *until) except -1:
@@ -459,21 +468,31 @@ cdef class Receiver(Sender):
             give_back(block)
         return 0
 
-    cdef Py_ssize_t _read(self, Block block, uint8_t *p, Py_ssize_t size, bint wait) except -2:
-        """Receive into p[0..size), which is the start of `block` if there is one: how many bytes, 0 at the
-        end, -1 if there is nothing now. With `wait` it waits, where the system can do that by itself."""
+    cdef Py_ssize_t _read(self, Block block, uint8_t *p, Py_ssize_t size, bint wait,
+                          uint8_t *behind=NULL) except -2:
+        """Receive into p[0..size), which is the start of `block` if there is one, and LONE bytes more into
+        `behind`: how many bytes, 0 at the end, -1 if there is nothing now. With `wait` it waits, where the
+        system can do that by itself."""
         cdef Py_ssize_t count = 0
         cdef int number = 0
+        cdef iovec parts[2]
+        parts[0].iov_base, parts[0].iov_len = p, <size_t> size
+        parts[1].iov_base, parts[1].iov_len = behind, LONE
         while True:
             if self.direct == SOCKET:
-                if wait:
+                if wait and behind is not NULL:
+                    with nogil:
+                        count = receive_parts(self.reader, parts, 0)
+                elif wait:
                     with nogil:
                         count = recv(self.reader, p, size, 0)
+                elif behind is not NULL:
+                    count = receive_parts(self.reader, parts, MSG_DONTWAIT)
                 else:
                     count = recv(self.reader, p, size, MSG_DONTWAIT)
                 number = errno
             elif self.direct == PIPE:
-                count = read(self.reader, p, size)
+                count = readv(self.reader, parts, 2) if behind is not NULL else read(self.reader, p, size)
                 number = errno
             else:
                 try:
