@@ -455,7 +455,7 @@ def _serving() -> list[Case]:
             f"serve/{connections}x16",
             name,
             goal,
-            serve.against(rival, connections, 16),
+            serve.against(rival, connections, 16, packages.get(name, ())),
             at_most=not rival,
             most_pairs=7,
             packages=packages.get(name, ()),

@@ -55,6 +55,7 @@ def _cost(serve: Serve, connections: int, depth: int, requests: int) -> tuple[fl
                 os._exit(1)
         try:
             load, port = floor.module("serve").load, listener.getsockname()[1]
+            listener.close()  # so that nobody waits for a server that has died
             load(port, connections, depth, connections * depth, BODY)  # until it runs as it will
             before = _running(pid)
             _, replies = load(port, connections, depth, requests, BODY)
@@ -76,11 +77,15 @@ def _side(serve: Serve, connections: int, depth: int, unit: int) -> Side:
     return Side(time, proof)
 
 
-def against(rival: str, connections: int, depth: int) -> Callable[[int], tuple[Side, Side]]:
+def against(
+    rival: str, connections: int, depth: int, packages: tuple[str, ...] = ()
+) -> Callable[[int], tuple[Side, Side]]:
     """Our selector server against C's epoll server ("") or a rival's `serve(listener)`."""
 
     def make(stream: int) -> tuple[Side, Side]:
         live.native()
+        for package in packages:
+            import_module(package)
         floor.module("serve")
         other: Any = c_epoll
         if rival:
