@@ -151,7 +151,8 @@ cdef class Channel(Receiver):
     def _check(self):
         """Raise if one of the connection's own timeouts is over, and say a heartbeat if it is time; what
         `recv` does while it waits. How many seconds until that is due again."""
-        self._need_open()
+        if self._closed:
+            raise errors.closed_here(self._peer_name())
         if self.watch is None:
             return 1e9
         if self.watch.frame_timeout >= 0:
