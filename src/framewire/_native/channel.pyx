@@ -11,7 +11,7 @@ from ._system cimport *
 from .codec cimport Decoder
 from .receiving cimport Receiver
 from .sending cimport SMALL
-from .stream cimport DEFAULT, OTHER, READ, SOCKET, WRITE, Until, Watch, short
+from .stream cimport DEFAULT, OTHER, READ, SOCKET, WRITE, Until, Watch, limits_of, short
 
 from .. import errors
 
@@ -42,14 +42,9 @@ cdef class Channel(Receiver):
             if is_unix(self.reader):
                 self.small = SMALL_UNIX
         self.opened = self.last_in = self._clock() if self.direct == OTHER else coarse()
-        if frame_timeout is not None or idle_timeout is not None or heartbeat is not None:
-            self.watch = Watch()
-            self.watch.frame_timeout = -1 if frame_timeout is None else frame_timeout
-            self.watch.idle_timeout = -1 if idle_timeout is None else idle_timeout
-            self.watch.peer_timeout = -1 if peer_timeout is None else peer_timeout
-            self.watch.heartbeat = heartbeat
-            self.watch.last_out = self.watch.frame_since = self.opened
-            self.watch.frame_at = -1
+        self.limits = limits_of(frame_timeout, idle_timeout, peer_timeout, heartbeat)
+        if heartbeat is not None:
+            self._watching().last_out = self.opened
         self._closed = False
 
     @property
@@ -75,8 +70,8 @@ cdef class Channel(Receiver):
         if self.decoder is not None:
             index, position, buffered = self.decoder.index, self.decoder.position, self.decoder._buffered()
             cut = self.decoder.cut or cut
-        if self.watch is not None:
-            index -= <Py_ssize_t> self.watch.beats
+        if self.limits is not None and self.limits.heartbeat is not None:
+            index -= <Py_ssize_t> (<Watch> self.limits).beats
         return (index - len(cut), self.messages_out, position + <unsigned long long> buffered, self.bytes_out,
                 self.reads, self.writes, buffered + sum([len(frame) for frame in cut]), self._unsent(),
                 self.opened, self.last_in)
@@ -146,16 +141,16 @@ cdef class Channel(Receiver):
     cdef bint _is_plain(self) noexcept:
         """Whether what the decoder cuts is what is delivered, and is delivered at once."""
         return (self.codec is None and self._trace is None and not self.decoder.cut and not self._closed
-                and (self.watch is None or self.watch.heartbeat is None))
+                and (self.limits is None or self.limits.heartbeat is None))
 
     def _check(self):
         """Raise if one of the connection's own timeouts is over, and say a heartbeat if it is time; what
         `recv` does while it waits. How many seconds until that is due again."""
         if self._closed:
             raise errors.closed_here(self._peer_name())
-        if self.watch is None:
+        if self.limits is None:
             return 1e9
-        if self.watch.frame_timeout >= 0:
+        if self.limits.frame_timeout >= 0:
             self._watch_frame()
         return self._watch_peer()
 

@@ -1,7 +1,7 @@
 from ._csrc cimport uint8_t
 from .codec cimport Block, Decoder
 from .sending cimport Sender
-from .stream cimport Until
+from .stream cimport Until, Watch
 
 
 cdef class Receiver(Sender):
@@ -31,6 +31,7 @@ cdef class Receiver(Sender):
                           uint8_t *behind=*) except -2
     cdef int _await_input(self, const Until *until) except -1
     cdef int _keep_time(self, int fruitless, const Until *until) except -1
+    cdef Watch _watching(self)
     cdef int _watch_frame(self) except -1
     cdef double _watch_peer(self) except -1
     cdef int _beat(self) except -1

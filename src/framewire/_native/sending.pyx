@@ -19,7 +19,7 @@ from ._python cimport *
 from ._system cimport *
 from .codec cimport Block, new_block
 from .encoder cimport Encoder, acquire, wire_size, write_wire
-from .stream cimport DEFAULT, OTHER, PIPE, SOCKET, Until
+from .stream cimport DEFAULT, OTHER, PIPE, SOCKET, Until, Watch
 
 import os
 
@@ -626,8 +626,8 @@ cdef class Sender(Stream):
                 self.starved = False
                 self.writes += 1
                 self.bytes_out += <unsigned long long> taken
-                if self.watch is not None:
-                    self.watch.last_out = self._clock()
+                if self.limits is not None and self.limits.heartbeat is not None:
+                    (<Watch> self.limits).last_out = self._clock()
                 return taken
             if number == EAGAIN:
                 return -1
