@@ -179,6 +179,27 @@ def test_two_framings(stage: Stage) -> None:
     assert stage.connect(server, U32, send_framing=LINES).request(b"hello") == b"hello"
 
 
+def test_what_others_send_goes_too(near: Stage) -> None:
+    """From the handler of another connection, and from a thread: at once, and whole if the peer is slow."""
+    conns: list[Any] = []
+    big = bytes(900_000)
+
+    def handler(conn: Any, message: bytes) -> None:
+        for other in conns:
+            if other is not conn:
+                other.send(big)
+
+    server = near.server(handler, U32, on_connect=conns.append)
+    listening, speaking = near.connect(server, U32), near.connect(server, U32)
+    until(lambda: len(conns) == 2)
+    first = next(conn for conn in conns if conn.peer_address == listening.local_address)
+    first.send(b"from a thread")
+    assert listening.recv() == b"from a thread"
+    speaking.send(b"to all")
+    time.sleep(0.3)
+    assert listening.recv() == big
+
+
 def test_state_and_hooks(near: Stage) -> None:
     calls: list[Any] = []
 

@@ -398,6 +398,9 @@ class Selector(Loop):
             if entry is not None:
                 try:
                     entry._check()
+                    # Of what others sent to it a rest may have stayed.
+                    if fd not in self._masks and getattr(entry, "conn", entry).unsent:
+                        self._attend(fd, entry, WRITE)
                 except Exception as error:
                     self._end(fd, entry, error)
         self.server.keep_within(self.live)

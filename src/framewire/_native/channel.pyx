@@ -116,18 +116,22 @@ cdef class Channel(Receiver):
         cdef Decoder decoder = self._decoder()
         cdef unsigned long long began = decoder.position
         cdef list messages
+        cdef bint waits
         while count < FAIR and decoder.position - began < FAIR_SIZE and self._unsent() < self.high_water:
+            waits = wait and count == 0
             self._enter_recv()
+            self.corks -= waits  # what other threads send meanwhile goes at once
             try:
                 message = decoder._whole() if count and self._is_plain() else None
                 if message is None:
-                    messages = self._frames(1, until if wait and count == 0 else NULL, -1, count == 0)
+                    messages = self._frames(1, until if waits else NULL, -1, count == 0)
                     if not messages:
                         return None
                     if self.codec is not None or self._trace is not None:
                         messages = self._shown(messages)
                     message = messages[0]
             finally:
+                self.corks += waits
                 self._leave_recv()
             count += 1
             reply = handler(self, message)
