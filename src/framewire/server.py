@@ -366,8 +366,8 @@ def _in_child(work: Callable[..., None], *arguments: Any) -> NoReturn:
     try:
         work(*arguments)
         status = 0
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
     finally:
         try:
             sys.stdout.flush()
