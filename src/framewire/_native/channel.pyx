@@ -12,6 +12,8 @@ from .receiving cimport Receiver
 from .sending cimport SMALL
 from .stream cimport OTHER, READ, SOCKET, WRITE, Until, Watch, short
 
+import os
+
 from .. import errors
 
 __all__ = ["Channel"]
@@ -62,7 +64,8 @@ cdef class Channel(Receiver):
         if self._connecting:
             return WRITE
         read = READ if not self.eof and self.over is None and not self.broken else 0
-        return read | (WRITE if self._unsent() and not self.corks else 0)
+        wanted = read | (WRITE if self._unsent() and not self.corks else 0)
+        return self._transport.events(wanted) if self.direct == OTHER else wanted
 
     def _counters(self):
         """messages in and out, bytes in and out, reads, writes, buffered, unsent, opened, last received."""
@@ -137,5 +140,33 @@ cdef class Channel(Receiver):
             self._release_block()
             self._closed = self.detached = True
             return rest
+        finally:
+            self._leave_recv()
+
+    def _upgrade(self, transport):
+        """Go on over `transport`, which stands on the one so far; nothing may have been read ahead of it."""
+        cdef Decoder decoder
+        cdef Until now
+        cdef bint nested
+        self._need_open()
+        self._enter_recv()
+        try:
+            self._now(&now)
+            nested = self._enter_send(&now, "send")
+            try:
+                if self._unsent():
+                    raise errors.detach_unsent(self._unsent())
+                decoder = self._decoder()
+                ahead = decoder._buffered() + sum([len(frame) for frame in decoder.cut or ()])
+                if ahead:
+                    self.over = self.send_over = errors.read_ahead, self._peer_name(), ahead
+                    raise self._error(self.over)
+                if self.direct == SOCKET:
+                    os.set_blocking(self.reader, False)  # as its methods want it
+                self._transport = transport
+                self.direct = transport.direct
+                self.reader, self.writer = transport.reader, transport.writer
+            finally:
+                self._leave_send(nested)
         finally:
             self._leave_recv()

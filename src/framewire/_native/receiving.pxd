@@ -24,6 +24,7 @@ cdef class Receiver(Sender):
     cdef bint _goes_into(self, Py_ssize_t room) noexcept
     cdef bint _may_sleep(self, const Until *until) noexcept
     cdef int _ended(self) except -1
+    cdef int _end_uncleanly(self) except -1
     cdef int _release_block(self) except -1
     cdef int _discard(self, const Until *until) except -1
     cdef Py_ssize_t _read(self, Block block, uint8_t *p, Py_ssize_t size, bint wait) except -2
