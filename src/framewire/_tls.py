@@ -1,8 +1,8 @@
 """TLS as a filter: a transport for a channel that stands on any other transport.
 
-An `ssl.SSLObject` between two `ssl.MemoryBIO`: what the stream below has received is put into one, what OpenSSL
-wants sent is taken from the other, and nothing here ever waits but `wait` and `handshake`. One lock serves
-both directions, as an SSL object does not: it is held for calls that return at once.
+An `ssl.SSLObject` between two `ssl.MemoryBIO`: what the stream below has received is put into one, what
+OpenSSL wants sent is taken from the other, and nothing here ever waits but `wait` and `handshake`. One lock
+serves both directions, as an SSL object does not: it is held for calls that return at once.
 
 Sent bytes count as taken when the stream below has taken every byte of their ciphertext. Until then the
 channel calls them unsent and offers them again; what was encrypted already is only flushed then, so nothing
@@ -271,7 +271,7 @@ class TLSTransport:
         return bool(behind) or reader.tell() < size
 
     def _fill(self, scratch: memoryview) -> None:
-        """Receive and decrypt until there is plaintext or the end; BlockingIOError if there is nothing now."""
+        """Receive and decrypt, once: plaintext, or the end; BlockingIOError if there is nothing now."""
         self._shake()
         self._flush_if_possible()
         if self._undrained:

@@ -32,10 +32,13 @@ if TYPE_CHECKING:
         """The stream below a channel."""
 
         direct: int
-        reader: int
-        """The descriptor that says when there is something to read; -1 after close."""
-        writer: int
-        """The descriptor that says when there is room to write; -1 after close."""
+        @property
+        def reader(self) -> int:
+            """The descriptor that says when there is something to read; -1 after close."""
+
+        @property
+        def writer(self) -> int:
+            """The descriptor that says when there is room to write; -1 after close."""
 
         @property
         def pending(self) -> bool: ...

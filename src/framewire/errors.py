@@ -606,7 +606,7 @@ _TLS_REMEDY = {
     "tlsv1 alert unknown ca": "the peer does not know the CA of our certificate",
     "sslv3 alert bad certificate": "the peer refuses our certificate",
     "sslv3 alert certificate expired": "the peer refuses our certificate",
-    "tlsv13 alert certificate required": "the peer wants a certificate of ours: load_cert_chain() of the context",
+    "tlsv13 alert certificate required": "the peer wants a certificate of ours (load_cert_chain)",
     "peer did not return a certificate": "the context wants one of every client (verify_mode)",
     "no shared cipher": "the contexts of both ends allow no common cipher",
     "unsupported protocol": "the contexts of both ends allow no common version (minimum_version)",
@@ -652,8 +652,8 @@ def handshake_late(peer: str, seconds: float | None) -> Timeout:
 def read_ahead(peer: str, size: int) -> MalformedFrame:
     """The error for plaintext that came before TLS: somebody on the way may have put it there."""
     return MalformedFrame(
-        f"protocol-violation: {size} bytes from {peer} came in the clear, behind the message that begins TLS; "
-        "they are refused, as what follows it must be TLS",
+        f"protocol-violation: {size} bytes from {peer} came in the clear, behind the message that begins "
+        "TLS: they are refused, as nobody vouches for them",
         reason="protocol-violation",
     )
 

@@ -233,8 +233,8 @@ class MessageSocket(_backend.channel.Channel["T"]):
     @property
     def tls(self) -> ssl.SSLObject | None:
         """The ssl.SSLObject that says what TLS has agreed on (`cipher`, `version`, `getpeercert`,
-        `selected_alpn_protocol`), None without TLS. Ask it, do not call what would send or receive. A server's
-        handshake is done by the first call that sends or receives."""
+        `selected_alpn_protocol`), None without TLS. Ask it, do not call what would send or receive. A
+        server's handshake is done by the first call that sends or receives."""
         return getattr(self._transport, "tls", None)
 
     def fileno(self) -> int:
