@@ -10,7 +10,9 @@ goes twice, whatever cuts a send short.
 
 A signal handler may raise between any two bytecodes. What must not come apart is therefore one chain of C
 calls (`list.extend` over `map`), or one assignment: the count is stored by the call that moves the bytes.
-That is why the methods of `_sslobj` are called, which is C, and not those of the SSLObject around it.
+That is why the methods of `_sslobj` are called, which is C, and not those of the SSLObject around it. They
+themselves run handlers of signals when their work is done, and forget what they were to return if one raises:
+`_encrypt` and `_drain_warily` find it again.
 
 Imported only where TLS is used, as importing `ssl` takes longer than all of this package.
 """
@@ -41,6 +43,7 @@ RECORD = 16384  # the most plaintext that a record carries
 BATCH = 65536  # plaintext that is encrypted for one system call
 ANSWERS = 65536  # bytes of key updates and the like that may wait for a peer who reads nothing
 _SLICE = 0.05  # seconds; see `wait`
+_MAIN = threading.main_thread().ident
 
 
 class CertificateRefused(errors.ConnectionLost, ssl.SSLCertVerificationError):
@@ -62,9 +65,9 @@ class TLSTransport:
     """
 
     __slots__ = (
-        *("below", "clock", "peer", "tls", "unclean", "_decrypt", "_due", "_ended", "_fault"),
-        *("_flight", "_fruitless", "_incoming", "_lock", "_outgoing", "_pid", "_plain", "_shaken", "_taken"),
-        *("_timeout", "_undrained", "_write", "_write_needs_read"),
+        *("below", "clock", "peer", "tls", "unclean", "_due", "_ended", "_fault"),
+        *("_flight", "_fruitless", "_incoming", "_inner", "_lock", "_outgoing", "_pid", "_plain", "_shaken", "_taken"),
+        *("_timeout", "_undrained", "_unsure", "_write_needs_read"),
     )
 
     direct = OTHER
@@ -85,9 +88,8 @@ class TLSTransport:
             self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
         except (ValueError, ssl.SSLError) as error:
             raise errors.tls_impossible(peer, server_side, _brief(error)) from error
-        inner: Any = getattr(self.tls, "_sslobj", self.tls)
-        self._decrypt: Callable[[], bytes] = partial(inner.read, RECORD)
-        self._write: Callable[[memoryview], int] = inner.write
+        self._inner: Any = getattr(self.tls, "_sslobj", self.tls)
+        self._unsure = False  # whether a signal handler has raised where it cannot be told what it cost
         self._lock = threading.RLock()
         self._timeout = timeout
         self._due: float | None = None  # when the handshake must be done; None before it has begun
@@ -172,7 +174,7 @@ class TLSTransport:
                 return False
             wanted = self.events(READ * read | WRITE * write)
             bounds = [] if seconds is None else [seconds]
-            if not self._shaken and self._due is not None:
+            if not self._shaken and self._due is not None and self._timeout is not None:
                 bounds.append(self._due - self.clock())
             if write and not wanted & WRITE:
                 # Another thread may read what this one waits for: nothing will wake it then.
@@ -183,7 +185,8 @@ class TLSTransport:
         return limit is not None and (seconds is None or limit < seconds)
 
     def end(self) -> bool:
-        """Say close_notify: nothing more will be sent; whether the peer can see that."""
+        """Say close_notify: nothing more will be sent; whether the peer can see that. BlockingIOError until the
+        stream below has taken it: call again."""
         with self._lock:
             if not self._shaken or self._fault is not None:
                 return False
@@ -196,7 +199,7 @@ class TLSTransport:
             except ssl.SSLError:
                 return False
             self._pid = os.getpid()
-            self._flush_if_possible()
+            self._flush()
             return True
 
     def wake(self) -> None:
@@ -301,7 +304,10 @@ class TLSTransport:
         """Decrypt every whole record that has come. Data before a fault, or the end, are delivered first."""
         behind = self._plain[2]
         try:
-            behind.extend(iter(self._decrypt, b""))
+            if threading.get_ident() == _MAIN:
+                self._drain_warily(behind)
+            else:
+                behind.extend(iter(partial(self._inner.read, RECORD), b""))
             self._ended = True
         except ssl.SSLWantReadError:
             pass
@@ -310,6 +316,44 @@ class TLSTransport:
         except ssl.SSLError as error:
             self._fail(error)
         self._undrained = False
+
+    def _drain_warily(self, behind: list[bytes]) -> None:
+        """The same in the thread that runs signal handlers. Each record's first byte is read by itself: what
+        is `pending` then tells what a handler has cost that raised inside of a read."""
+        read, incoming, room = self._inner.read, self._incoming, memoryview(bytearray(RECORD))
+        while True:
+            if self._unsure:
+                self._fault = partial(errors.tls_interrupted, self.peer)
+                return
+            known, came, size, rest, room[0] = len(behind), incoming.pending, 0, 0, 0
+            self._unsure = True
+            try:
+                size = read(1, room)
+                rest = self._inner.pending()
+                if rest:
+                    size += read(rest, room[1:])
+                if size:
+                    behind.append(bytes(room[:size]))
+            except ssl.SSLError:
+                self._unsure = False
+                raise
+            except BaseException:
+                if len(behind) == known:
+                    left = self._inner.pending()
+                    moved = came - incoming.pending
+                    if not size and (left or room[0] or moved and incoming.pending):
+                        size = 1
+                    if size == 1:
+                        size += read(left, room[1:]) if left else rest
+                    if size:
+                        behind.append(bytes(room[:size]))
+                    elif moved:
+                        raise  # an empty byte, or the beginning of a record: who knows
+                self._unsure = False
+                raise
+            self._unsure = False
+            if not size:
+                return
 
     # --- to the peer -----------------------------------------------------------------------------------
 
@@ -320,8 +364,9 @@ class TLSTransport:
         self._write_needs_read = False
         done = 0
         while done < len(data):
+            piece, before = data[done : done + RECORD], self._outgoing.pending
             try:
-                self._taken.extend(map(self._write, (data[done : done + RECORD],)))
+                self._taken.extend(map(self._inner.write, (piece,)))
             except ssl.SSLWantReadError:
                 # A renegotiation, which TLS before 1.3 has: it must be read to its end first.
                 if self._taken:
@@ -333,6 +378,10 @@ class TLSTransport:
             except ssl.SSLError as error:
                 self._fail(error)
                 raise self._fault() from error  # type: ignore[misc]
+            except BaseException:
+                if self._outgoing.pending > before and sum(self._taken) == done:
+                    self._taken.append(len(piece))
+                raise
             done = sum(self._taken)
 
     def _unflushed(self) -> bool:

@@ -636,6 +636,11 @@ _CERTIFICATE_REMEDY = {
 }
 
 
+def tls_interrupted(peer: str) -> ConnectionLost:
+    """The error for a stream that cannot be continued without perhaps losing a byte of it."""
+    return ConnectionLost(f"the connection to {peer} is lost: a signal handler raised inside of decryption")
+
+
 def handshake_ended(peer: str) -> ConnectionLost:
     """The error for a peer that goes away before TLS has begun."""
     return ConnectionLost(f"the connection to {peer} is lost: it was ended inside the TLS handshake")

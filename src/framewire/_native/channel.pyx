@@ -91,7 +91,6 @@ cdef class Channel(Receiver):
         peer's end is then not waited for. In a process that does not own it, only the descriptor is closed.
         """
         cdef Until until
-        cdef Until now
         cdef bint nested
         self._until(timeout, &until)
         if self._closed or self._foreign() or self._passed_on():
@@ -105,8 +104,10 @@ cdef class Channel(Receiver):
                         return  # by another thread, meanwhile
                     if not self._push_all(&until):
                         raise errors.close_lost(self._peer_name(), self._unsent(), short(until.timeout))
-                    self._now(&now)
-                    self._shutdown_write(&now)
+                    try:
+                        self._shutdown_write(&until)
+                    except (errors.Timeout, BlockingIOError):
+                        pass  # nothing that was sent is lost
                 finally:
                     self._leave_send(nested)
             if not (self.eof or self.over is not None or self._connecting or self.receiving or self.unending):
@@ -159,8 +160,10 @@ cdef class Channel(Receiver):
                 decoder = self._decoder()
                 ahead = decoder._buffered() + sum([len(frame) for frame in decoder.cut or ()])
                 if ahead:
-                    self.over = self.send_over = errors.read_ahead, self._peer_name(), ahead
-                    raise self._error(self.over)
+                    # No message of it may be delivered, whole as it may be.
+                    self.send_over = errors.read_ahead, self._peer_name(), ahead
+                    decoder.cut, decoder.fault = None, self._error(self.send_over)
+                    raise self._error(self.send_over)
                 if self.direct == SOCKET:
                     os.set_blocking(self.reader, False)  # as its methods want it
                 self._transport = transport

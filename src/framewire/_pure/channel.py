@@ -111,7 +111,10 @@ class Channel(Receiver["T"]):
             return  # by another thread, meanwhile
         if not self._push_all(until):
             raise errors.close_lost(self._peer_name(), self.unsent, until.timeout or 0)
-        self._shutdown_write(self._now())
+        try:
+            self._shutdown_write(until)
+        except (errors.Timeout, BlockingIOError):
+            pass  # nothing that was sent is lost
 
     def _detach(self) -> bytes:
         """End the connection without closing the transport; the bytes that were read ahead."""
@@ -141,6 +144,8 @@ class Channel(Receiver["T"]):
             raise errors.detach_unsent(self.unsent)
         ahead = self._decoder.buffered + sum(map(len, self._cut))
         if ahead:
-            self._over = self._send_over = partial(errors.read_ahead, self._peer_name(), ahead)
-            raise self._over()
+            # No message of it may be delivered, whole as it may be.
+            self._send_over = partial(errors.read_ahead, self._peer_name(), ahead)
+            self._cut, self._decoder._fault = [], self._send_over()
+            raise self._send_over()
         self._transport = transport
