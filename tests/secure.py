@@ -46,8 +46,8 @@ def client(sock: socket.socket, **options: Any) -> TLSTransport:
     return TLSTransport(SocketTransport(sock), client_context(), **options)
 
 
-def server(sock: socket.socket, **options: Any) -> TLSTransport:
-    return TLSTransport(SocketTransport(sock), server_context(), server_side=True, **options)
+def server(sock: socket.socket, context: ssl.SSLContext | None = None, **options: Any) -> TLSTransport:
+    return TLSTransport(SocketTransport(sock), context or server_context(), server_side=True, **options)
 
 
 def shaken(left: TLSTransport, right: TLSTransport) -> tuple[TLSTransport, TLSTransport]:

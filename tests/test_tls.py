@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
@@ -34,7 +34,7 @@ from test_conformance import HARMLESS, RECEIVED, SENT, Alarm, numbered, scripts
 
 import framewire as fw
 from framewire import _backend
-from framewire.testing import fail, random_script, short
+from framewire.testing import fail
 
 U16 = fw.LengthPrefixed(fw.u16)
 WAYS = ("recv", "many", "into")
@@ -138,15 +138,19 @@ def test_the_name_goes_to_the_server(stack: ExitStack) -> None:
 
 
 def test_what_cannot_be(stack: ExitStack) -> None:
-    left, _ = sockets("unix")
+    left, right = sockets("unix")
     stack.enter_context(left)
+    stack.enter_context(right)
     for call, why in (
         (lambda: fw.listen("tls://127.0.0.1:0", U32), "a server needs a certificate"),
         (lambda: fw.listen("tcp://127.0.0.1:0", U32, tls=True), "a server needs a certificate"),  # type: ignore[arg-type]
         (lambda: fw.connect("tls://127.0.0.1:1", U32, tls=7), "tls=7: wanted is an ssl.SSLContext, or True"),  # type: ignore[arg-type]
         (lambda: fw.connect("tcp://127.0.0.1:1", U32, server_hostname="x"), "goes with TLS"),
         (lambda: fw.connect("exec:cat", U32, tls=True), "tls= goes with sockets; start_tls"),
-        (lambda: fw.connect(left, U32, tls=True), "check_hostname requires server_hostname: server_hostname="),
+        (
+            lambda: fw.connect(left, U32, tls=True),
+            "requires server_hostname: server_hostname=",
+        ),
         (lambda: fw.connect(left, U32, tls=secure.server_context(), server_hostname="x"), "as client cannot"),
         (lambda: fw.connect(left, U32, tls=True, server_hostname=""), "server_hostname"),
     ):
@@ -182,7 +186,7 @@ def test_connecting_without_waiting(stack: ExitStack) -> None:
 def refused(context: ssl.SSLContext, client: ssl.SSLContext, host: str = secure.HOST) -> tuple[Any, Any]:
     """What both ends get of a handshake that fails."""
     left, right = sockets("tcp")
-    server = fw.MessageSocket(secure.TLSTransport(secure.SocketTransport(right), context, server_side=True), U32)
+    server = fw.MessageSocket(secure.server(right, context), U32)
 
     def accept() -> Any:
         with pytest.raises(fw.FramewireError) as caught:
@@ -216,7 +220,9 @@ def test_another_name(stack: ExitStack) -> None:
 def test_an_unknown_authority(stack: ExitStack) -> None:
     error, other = refused(secure.server_context(), ssl.create_default_context())
     assert isinstance(error, ssl.SSLCertVerificationError) and isinstance(error, fw.ConnectionLost)
-    assert "unable to get local issuer certificate; if the CA is your own, tls=ssl.create_default" in str(error)
+    assert "unable to get local issuer certificate; if the CA is your own, tls=ssl.create_default" in str(
+        error
+    )
     assert "the peer does not know the CA of our certificate" in str(other)
 
 
@@ -247,7 +253,7 @@ def test_no_common_version(stack: ExitStack) -> None:
         assert isinstance(one, fw.ConnectionLost) and "no common version" in str(one)
 
 
-@pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 mail.test ESMTP\r\n", bytes(9)])
+@pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad\r\n\r\n", b"220 mail\r\n", bytes(9)])
 def test_a_peer_that_speaks_something_else(stack: ExitStack, greeting: bytes) -> None:
     left, right = sockets("tcp")
     stack.callback(right.close)
@@ -280,7 +286,10 @@ def flights() -> dict[str, list[bytes]]:
     server = secure.server_context().wrap_bio(there, back, server_side=True)
     said: dict[str, list[bytes]] = {"client": [], "server": []}
     for _ in range(3):
-        for name, one, out, other in (("client", client, outgoing, there), ("server", server, back, incoming)):
+        for name, one, out, other in (
+            ("client", client, outgoing, there),
+            ("server", server, back, incoming),
+        ):
             with suppress(ssl.SSLWantReadError):
                 one.do_handshake()
             said[name].append(out.read())
@@ -353,7 +362,9 @@ def test_a_handshake_that_takes_too_long(stack: ExitStack, role: str, drip: bool
     join = run(dripping) if drip else None
     began, used = time.monotonic(), time.process_time()
     for _ in range(2):
-        with pytest.raises(fw.Timeout, match="the TLS handshake with the peer was not done within 0.3 s") as caught:
+        with pytest.raises(
+            fw.Timeout, match="TLS handshake with the peer was not done within 0.3 s"
+        ) as caught:
             way.recv(conn)
         assert caught.value.phase == "handshake"
     assert 0.25 < time.monotonic() - began < 2
@@ -397,7 +408,10 @@ def test_recv_and_send_at_once_in_the_handshake(stack: ExitStack) -> None:
         for _ in range(10):
             left, right = sockets("tcp")
             context = secure.server_context(version=version)
-            ends = secure.client(left), secure.TLSTransport(secure.SocketTransport(right), context, server_side=True)
+            ends = (
+                secure.client(left),
+                secure.server(right, context),
+            )
             one, other = (keep(stack, fw.MessageSocket(end, U32)) for end in ends)
             joins = [run(lambda c=c: c.recv(timeout=PATIENCE)) for c in (one, other)]  # type: ignore[misc]
             began = time.monotonic()
@@ -426,7 +440,8 @@ def test_an_end_without_close_notify(stack: ExitStack, way: Way, framing: fw.Fra
         assert caught.value.tls_unclean and caught.value.partial == tail
         assert ("inside a frame of which 2 bytes arrived" in str(caught.value)) is bool(tail)
     assert conn.ready and not conn.events
-    assert conn.stats().bytes_in == (0 if framing == fw.UntilEOF() else len(framing.encode(b"last"))) + len(tail)
+    whole = b"" if framing == fw.UntilEOF() else framing.encode(b"last")
+    assert conn.stats().bytes_in == len(whole + tail)
 
 
 def test_an_end_inside_a_large_message(stack: ExitStack) -> None:
@@ -693,7 +708,7 @@ def test_signal_handlers_that_raise(stack: ExitStack, how: str) -> None:
     # A call that raised may have taken its message, or be about to hand over what it has received.
     missing, doubled = count - len(set(numbers)), len(numbers) - len(set(numbers))
     assert (missing, doubled) <= ((0, raised) if how == "send" else (3 * raised, 0))
-    assert raised >= 2
+    assert raised
 
 
 def test_a_timeout_inside_a_record_loses_nothing(stack: ExitStack, way: Way) -> None:
@@ -907,7 +922,8 @@ def test_close_by_another_thread(stack: ExitStack, call: str, closing: str) -> N
 def test_a_child_says_nothing(stack: ExitStack) -> None:
     """Neither close_notify nor any other byte comes from a process that does not own the connection."""
     left, right = pair(stack)
-    assert run(lambda: left.request(b"x", timeout=PATIENCE)) and right.recv() == b"x"
+    left.send(b"x")
+    assert right.recv(timeout=PATIENCE) == b"x"
     right.send(b"y")
 
     def child() -> str:
@@ -919,7 +935,7 @@ def test_a_child_says_nothing(stack: ExitStack) -> None:
     assert forked(child)() == "'closed'"
     assert forked(lambda: "left it open")() == "'left it open'"
     gc.collect()
-    assert left.recv(timeout=PATIENCE) if False else True
+    assert left.recv(timeout=PATIENCE) == b"y"
     left.send(b"still mine")
     assert right.recv(timeout=PATIENCE) == b"still mine"
 
@@ -967,7 +983,9 @@ def test_interpreter_shutdown(stack: ExitStack) -> None:
         "ends[0].send(b'x'); print(ends[1].recv())"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "FRAMEWIRE_BACKEND": fw.backend}
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, timeout=30
+    )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"b'x'", b"")
 
 
@@ -1124,11 +1142,6 @@ def test_start_tls_that_cannot_be(stack: ExitStack) -> None:
         left.start_tls(secure.client_context(), timeout=-1)
     right.send(b"nothing has changed")
     assert left.recv(timeout=PATIENCE) == b"nothing has changed"
-    left.start_tls.__call__
     with pytest.raises(fw.Timeout) as caught:
         left.start_tls(secure.client_context(), server_hostname="x", timeout=0.1)
     assert caught.value.phase == "handshake"
-
-
-Caller = Callable[[], Any]
-_ = (short, random_script)

@@ -65,9 +65,9 @@ class TLSTransport:
     """
 
     __slots__ = (
-        *("below", "clock", "peer", "tls", "unclean", "_due", "_ended", "_fault"),
-        *("_flight", "_fruitless", "_incoming", "_inner", "_lock", "_outgoing", "_pid", "_plain", "_shaken", "_taken"),
-        *("_timeout", "_undrained", "_unsure", "_write_needs_read"),
+        *("below", "clock", "peer", "tls", "unclean", "_due", "_ended", "_fault", "_flight", "_fruitless"),
+        *("_incoming", "_inner", "_lock", "_outgoing", "_pid", "_plain", "_shaken", "_taken", "_timeout"),
+        *("_undrained", "_unsure"),
     )
 
     direct = OTHER
@@ -84,6 +84,9 @@ class TLSTransport:
     ) -> None:
         self.below, self.peer, self.clock = below, peer, below.clock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        if context.check_hostname and not server_side and not server_hostname:
+            # wrap_bio, unlike wrap_socket, would then check no name at all.
+            raise errors.tls_impossible(peer, server_side, "check_hostname requires server_hostname")
         try:
             self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
         except (ValueError, ssl.SSLError) as error:
@@ -105,7 +108,6 @@ class TLSTransport:
         # Ciphertext under way: what of it, counts of what was taken since, what is to follow.
         self._flight: tuple[memoryview, list[int], list[bytes]] = memoryview(b""), [], []
         self._taken: list[int] = []  # bytes of plaintext encrypted and not yet reported as sent
-        self._write_needs_read = False
         self._fault: Callable[[], Exception] | None = None  # what every further call raises
 
     @property
@@ -152,7 +154,8 @@ class TLSTransport:
     @property
     def pending(self) -> bool:
         """Whether a receive has something to say though nothing may come from below any more."""
-        return self._has_plain() or self._ended or self.unclean or self._fault is not None
+        found = self._has_plain() or self._undrained
+        return found or self._ended or self.unclean or self._fault is not None
 
     def events(self, wanted: int) -> int:
         """What must happen to the stream below so that what is `wanted` (1 to read, 2 to write) can go on."""
@@ -163,7 +166,7 @@ class TLSTransport:
             return WRITE if begins or self._unflushed() else READ
         if self._unflushed():
             return WRITE if self._stuffed() else wanted | WRITE
-        return READ if self._write_needs_read else wanted
+        return wanted
 
     def wait(self, read: bool, write: bool, seconds: float | None) -> bool:
         with self._lock:
@@ -174,19 +177,20 @@ class TLSTransport:
                 return False
             wanted = self.events(READ * read | WRITE * write)
             bounds = [] if seconds is None else [seconds]
-            if not self._shaken and self._due is not None and self._timeout is not None:
-                bounds.append(self._due - self.clock())
-            if write and not wanted & WRITE:
-                # Another thread may read what this one waits for: nothing will wake it then.
+            if not self._shaken:
+                # A thread that sends may read what another one waits for, whom nothing will wake then.
                 bounds.append(_SLICE)
+                if self._due is not None:
+                    bounds.append(self._due - self.clock())
             limit = max(0.0, min(bounds)) if bounds else None
         if self.below.wait(bool(wanted & READ), bool(wanted & WRITE), limit):
             return True
         return limit is not None and (seconds is None or limit < seconds)
 
     def end(self) -> bool:
-        """Say close_notify: nothing more will be sent; whether the peer can see that. BlockingIOError until the
-        stream below has taken it: call again."""
+        """Say close_notify: nothing more will be sent; whether the peer can see that.
+
+        BlockingIOError until the stream below has taken it: call again."""
         with self._lock:
             if not self._shaken or self._fault is not None:
                 return False
@@ -263,8 +267,8 @@ class TLSTransport:
                     raise
                 self._fault = partial(errors.handshake_late, self.peer, self._timeout)
                 raise self._fault() from None
-        self._undrained = True  # the first message may have come with the end of the handshake
         self._shaken = True
+        self._drain()  # the first message may have come with the end of the handshake
         self._flush_if_possible()
 
     # --- from the peer ---------------------------------------------------------------------------------
@@ -296,8 +300,12 @@ class TLSTransport:
         """Receive ciphertext by way of `scratch`; False at the end of the stream below."""
         self._undrained = True
         size: list[int] = []
-        slices = map(slice, self.below.receiving(scratch))
-        size.extend(map(self._incoming.write, map(scratch.__getitem__, slices)))
+        try:
+            slices = map(slice, self.below.receiving(scratch))
+            size.extend(map(self._incoming.write, map(scratch.__getitem__, slices)))
+        except OSError:
+            self._undrained = False  # nothing has come, and what came before is decrypted
+            raise
         return size[0] > 0
 
     def _drain(self) -> None:
@@ -361,21 +369,13 @@ class TLSTransport:
         """Make records of the first bytes of `views`, as full as they can be."""
         data = views[0][:BATCH] if len(views[0]) >= RECORD else _joined(views)
         self._pid = os.getpid()
-        self._write_needs_read = False
         done = 0
         while done < len(data):
             piece, before = data[done : done + RECORD], self._outgoing.pending
             try:
                 self._taken.extend(map(self._inner.write, (piece,)))
-            except ssl.SSLWantReadError:
-                # A renegotiation, which TLS before 1.3 has: it must be read to its end first.
-                if self._taken:
-                    return
-                self._write_needs_read = True
-                self._flush()
-                if not self._take(memoryview(bytearray(RECORD))):
-                    raise OSError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
             except ssl.SSLError as error:
+                # Of these SSLWantReadError means that the peer of a TLS before 1.3 is renegotiating.
                 self._fail(error)
                 raise self._fault() from error  # type: ignore[misc]
             except BaseException:
@@ -438,6 +438,8 @@ def _joined(views: list[memoryview]) -> memoryview:
 
 def _brief(error: Exception) -> str:
     """What OpenSSL says, in words: its library and the line of its source help nobody."""
+    if isinstance(error, ssl.SSLWantReadError):
+        return "a renegotiation began, in which nothing can be sent here"
     reason = getattr(error, "reason", None)
     return reason.lower().replace("_", " ") if reason else str(error)
 
