@@ -154,7 +154,7 @@ class TLSTransport:
     @property
     def pending(self) -> bool:
         """Whether a receive has something to say though nothing may come from below any more."""
-        found = self._has_plain() or self._undrained
+        found = self._has_plain() or (self._undrained and self._shaken)
         return found or self._ended or self.unclean or self._fault is not None
 
     def events(self, wanted: int) -> int:
