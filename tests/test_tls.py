@@ -31,6 +31,7 @@ from conftest import FULL, examples
 from drivers import SecureSimulated, collect, run
 from peers import PATIENCE, U32, Way, forked, polled, reset, sockets
 from test_conformance import HARMLESS, RECEIVED, SENT, Alarm, numbered, scripts
+from test_faults import MATRIX
 
 import framewire as fw
 from framewire import _backend
@@ -987,6 +988,144 @@ def test_interpreter_shutdown(stack: ExitStack) -> None:
         [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, timeout=30
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"b'x'", b"")
+
+
+def test_a_killed_peer(stack: ExitStack) -> None:
+    left, right = sockets("tcp")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            raw = secure.server_context().wrap_socket(right, True)
+            raw.sendall(U32.encode(b"last"))
+            time.sleep(PATIENCE)
+        finally:
+            os._exit(0)
+    right.close()
+    try:
+        conn = keep(stack, fw.connect(left, U32, tls=secure.client_context(), server_hostname=secure.HOST))
+        assert conn.recv(timeout=PATIENCE) == b"last"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    with pytest.raises(fw.Truncated) as caught:
+        conn.recv(timeout=PATIENCE)
+    assert caught.value.tls_unclean
+
+
+def test_empty_messages_without_number(stack: ExitStack) -> None:
+    count = 200_000 if fw.backend == "native" else 50_000
+    left, right = pair(stack)
+    join = run(lambda: (left.send_many(b"" for _ in range(count)), left.close()))
+    got = 0
+    with suppress(fw.EndOfStream):
+        while True:
+            got += len(right.recv_many(1024))
+    assert got == count
+    right.close()
+    join()
+
+
+def test_signals_that_are_handled_silently(stack: ExitStack) -> None:
+    left, right = pair(stack)
+    rung: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    messages = numbered(3000)
+    join = run(lambda: (left.send_many(messages), left.close()))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        assert [right.recv() for _ in messages] == messages
+        time.sleep(0.01)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    right.close()
+    join()
+    assert rung
+
+
+def test_the_kernel_looks_after_the_peer(stack: ExitStack) -> None:
+    """Black holes are the kernel's to find, below TLS as without it."""
+    _, conn = half(stack, peer_timeout=30)
+    sock = conn._transport.sock
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+
+
+def test_a_length_at_the_limit(stack: ExitStack, way: Way) -> None:
+    raw, conn = half(stack, frame_timeout=0.2)
+    raw.sendall(b"\0\x10\0\0")
+    with pytest.raises(fw.Timeout) as caught:
+        way.recv(conn)
+    assert caught.value.phase == "frame"
+
+
+@pytest.mark.parametrize("number", [errno.ENOBUFS, errno.ENOMEM], ids=errno.errorcode.get)
+def test_no_memory_in_the_kernel_is_tried_again_once(backend: _backend.Backend, number: int) -> None:
+    stream, conn = secured([None])
+    conn.send(b"first")
+    at = len(stream.calls)
+    stream.script = {at: fail(number)}
+    conn.send(b"second")
+    assert conn.unsent == 0
+    at = len(stream.calls)
+    stream.script = {at: fail(number), at + 2: fail(number)}
+    with pytest.raises(OSError) as caught:
+        conn.send(b"third")
+    assert caught.value.errno == number and conn.unsent == 7
+    conn.flush()
+    conn.close()
+    stream._meet()
+    assert stream.plain == U16.encode_many([b"first", b"second", b"third"])
+
+
+# --- the matrix ---------------------------------------------------------------------------------------------
+
+SAME_ACCEPT = "cannot happen: TLS begins behind accept, which is the same"
+SAME_DECODER = (
+    "cannot happen: what is decrypted goes where plain bytes go, and what has no room ends the stream"
+)
+CLOCK = "cannot happen: the clock is that of the stream below"
+# The column of TLS: which tests show it, of this file unless another one is named.
+COLUMN = {
+    "peer FIN at boundary": "test_an_end_without_close_notify test_the_clean_end",
+    "peer FIN mid-frame": "test_an_end_without_close_notify test_an_end_inside_a_large_message",
+    "peer RST at boundary / mid": "test_a_reset test_a_reset_inside_the_handshake",
+    "send after peer closed": "test_send_after_the_peer_has_closed",
+    "blackhole idle": "test_the_kernel_looks_after_the_peer",
+    "blackhole with unacked data": "test_the_kernel_looks_after_the_peer",
+    "peer SIGSTOP, we send": "test_a_stopped_reader",
+    "peer SIGSTOP, we recv": "test_a_silent_peer_is_idle test_heartbeats",
+    "peer SIGKILL": "test_a_killed_peer",
+    "slow drip in a frame": "test_a_slow_drip test_a_handshake_that_takes_too_long",
+    "length bomb > limit": "test_a_length_beyond_the_limit",
+    "length bomb = limit, no data": "test_a_length_at_the_limit",
+    "empty-frame flood": "test_empty_messages_without_number "
+    "test_a_flood_of_records_for_nobody_keeps_no_caller",
+    "EINTR with silent handler": "test_signals_that_are_handled_silently",
+    "signal handler raises in recv/send": "test_signal_handlers_that_raise "
+    "test_faults_at_every_call_of_a_send test_faults_at_every_call_of_a_receive",
+    "timeout in recv mid-frame": "test_a_timeout_inside_a_record_loses_nothing",
+    "cancel/timeout in send mid-frame": "test_a_timeout_inside_a_send_loses_nothing",
+    "ENOBUFS/ENOMEM from send": "test_no_memory_in_the_kernel_is_tried_again_once",
+    "malloc fails in feed": SAME_DECODER,
+    "EMFILE in accept": SAME_ACCEPT,
+    "ECONNABORTED / peer gone before accept": SAME_ACCEPT,
+    "fork while connected": "test_a_child_says_nothing test_accept_then_fork",
+    "close() by another thread": "test_close_by_another_thread",
+    "two senders": "test_threads_that_send_never_interleave",
+    "clock step (CLOCK_REALTIME)": CLOCK,
+    "interpreter shutdown with open conns": "test_interpreter_shutdown",
+    "GC of an unclosed connection": "test_garbage_collection",
+    "plaintext before TLS upgrade": "test_plaintext_read_ahead_is_refused "
+    "test_plaintext_still_in_the_kernel_is_refused",
+}
+
+
+def test_every_cell_has_a_test_or_a_reason() -> None:
+    assert COLUMN.keys() == MATRIX.keys()
+    for fault, cell in COLUMN.items():
+        assert cell.startswith("cannot happen: ") or set(cell.split()) <= globals().keys(), fault
 
 
 # --- waiting ------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         """The stream below a channel."""
 
         direct: int
+
         @property
         def reader(self) -> int:
             """The descriptor that says when there is something to read; -1 after close."""
