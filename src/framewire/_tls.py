@@ -190,7 +190,8 @@ class TLSTransport:
     def end(self) -> bool:
         """Say close_notify: nothing more will be sent; whether the peer can see that.
 
-        BlockingIOError until the stream below has taken it: call again."""
+        BlockingIOError until the stream below has taken it: call again.
+        """
         with self._lock:
             if not self._shaken or self._fault is not None:
                 return False
@@ -316,7 +317,7 @@ class TLSTransport:
                 self._drain_warily(behind)
             else:
                 behind.extend(iter(partial(self._inner.read, RECORD), b""))
-            self._ended = True
+            self._ended = self._fault is None
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
