@@ -44,6 +44,7 @@ BATCH = 65536  # plaintext that is encrypted for one system call
 ANSWERS = 65536  # bytes of key updates and the like that may wait for a peer who reads nothing
 _SLICE = 0.05  # seconds; see `wait`
 _MAIN = threading.main_thread().ident
+_rooms: list[memoryview] = []  # where one record is decrypted
 
 
 class CertificateRefused(errors.ConnectionLost, ssl.SSLCertVerificationError):
@@ -141,7 +142,8 @@ class TLSTransport:
 
     def sending(self, views: list[memoryview]) -> Iterator[int]:
         with self._lock:
-            self._shake()
+            if not self._shaken:
+                self._shake()
             if self._fault is not None:
                 raise self._fault()
             if not self._taken:
@@ -280,7 +282,8 @@ class TLSTransport:
 
     def _fill(self, scratch: memoryview) -> None:
         """Receive and decrypt, once: plaintext, or the end; BlockingIOError if there is nothing now."""
-        self._shake()
+        if not self._shaken:
+            self._shake()
         self._flush_if_possible()
         if self._undrained:
             self._drain()
@@ -329,7 +332,14 @@ class TLSTransport:
     def _drain_warily(self, behind: list[bytes]) -> None:
         """The same in the thread that runs signal handlers. Each record's first byte is read by itself: what
         is `pending` then tells what a handler has cost that raised inside of a read."""
-        read, incoming, room = self._inner.read, self._incoming, memoryview(bytearray(RECORD))
+        room = _rooms.pop() if _rooms else memoryview(bytearray(RECORD))
+        try:
+            self._drain_into(room, behind)
+        finally:
+            _rooms[:] = [room]
+
+    def _drain_into(self, room: memoryview, behind: list[bytes]) -> None:
+        read, incoming = self._inner.read, self._incoming
         while True:
             if self._unsure:
                 self._fault = partial(errors.tls_interrupted, self.peer)
@@ -368,11 +378,12 @@ class TLSTransport:
 
     def _encrypt(self, views: list[memoryview]) -> None:
         """Make records of the first bytes of `views`, as full as they can be."""
-        data = views[0][:BATCH] if len(views[0]) >= RECORD else _joined(views)
+        data = views[0] if len(views) == 1 else _joined(views)
+        size = min(len(data), BATCH)
         self._pid = os.getpid()
         done = 0
-        while done < len(data):
-            piece, before = data[done : done + RECORD], self._outgoing.pending
+        while done < size:
+            piece, before = data[done : min(size, done + RECORD)], self._outgoing.pending
             try:
                 self._taken.extend(map(self._inner.write, (piece,)))
             except ssl.SSLError as error:
@@ -386,8 +397,8 @@ class TLSTransport:
             done = sum(self._taken)
 
     def _unflushed(self) -> bool:
-        view, counts, behind = self._flight
-        return bool(behind or self._outgoing.pending or sum(counts) < len(view))
+        view, _, behind = self._flight
+        return bool(view or behind or self._outgoing.pending)
 
     def _stuffed(self) -> bool:
         """Whether so much is to be answered that nothing more may be read before it is."""
@@ -397,24 +408,28 @@ class TLSTransport:
         """Send all ciphertext that there is; BlockingIOError if the stream below does not take it now."""
         while True:
             view, counts, behind = self._flight
-            if sum(counts) < len(view):
-                rest, now = view[sum(counts) :], list[int]()
-                self._flight = rest, now, behind
-                now.extend(self.below.sending([rest]))
-            elif behind:
-                self._flight = memoryview(b"".join(behind)), [], []
-            elif self._outgoing.pending:
-                behind.extend(map(self._outgoing.read, (-1,)))
+            taken = sum(counts)
+            if taken < len(view):
+                if taken:
+                    view = view[taken:]
+            elif behind or self._outgoing.pending:
+                if not behind:
+                    behind.extend(map(self._outgoing.read, (-1,)))
+                view, behind = memoryview(b"".join(behind)), []
             else:
-                self._flight = memoryview(b""), [], []
+                if view:
+                    self._flight = memoryview(b""), [], []
                 return
+            counts = []
+            self._flight = view, counts, behind
+            counts.extend(self.below.sending([view]))
 
     def _flush_if_possible(self) -> None:
-        try:
-            if self._unflushed():
+        if self._unflushed():
+            try:
                 self._flush()
-        except OSError:
-            pass  # the next send says what is wrong
+            except OSError:
+                pass  # the next send says what is wrong
 
     def _fail(self, error: ssl.SSLError) -> None:
         """Every further call raises what `error` means. Made anew each time, as it would hold tracebacks."""
