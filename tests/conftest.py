@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 import framewire
-from framewire import _backend, sockets
+from framewire import _backend, server, sockets
 
 # FRAMEWIRE_TEST=full (make exhaustive) asks for the long versions of the exhaustive and random tests; =quick
 # for fewer random examples, where .ci/run repeats the suite on other interpreters and builds.
@@ -88,4 +88,6 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     over = sockets_over(chosen.name)
     for public in sockets.__all__:
         monkeypatch.setattr(framewire, public, getattr(over, public))
+        if hasattr(server, public):
+            monkeypatch.setattr(server, public, getattr(over, public))
     yield chosen

@@ -7,6 +7,7 @@ stream or server adds a driver here and no test there.
 from __future__ import annotations
 
 import os
+import pickle
 import selectors
 import socket
 import threading
@@ -301,6 +302,81 @@ class Simulated(Driver):
         return got
 
 
+class Served(Driver):
+    """A server that sends every message back; what ended a connection comes through a pipe, as the server may
+    be another process."""
+
+    mode = ""
+
+    def server(self, framing: fw.Framing, **options: Any) -> tuple[fw.Server, int]:
+        reader, writer = os.pipe()
+        self.stack.callback(os.close, reader)
+        self.stack.callback(os.close, writer)
+
+        def tell(conn: Any, error: BaseException) -> None:
+            os.write(writer, pickle.dumps(error))
+
+        workers = {"workers": 2} if self.mode == "processes" else {}
+        server = fw.Server(
+            lambda conn, message: message,
+            "tcp://127.0.0.1:0",
+            framing,
+            mode=self.mode,
+            on_close=tell,
+            **workers,
+            **options,
+        )
+        self.stack.enter_context(server)
+        return server, reader
+
+    def deliver(
+        self, framing: fw.Framing, chunks: Sequence[bytes], way: str = "recv", **options: Any
+    ) -> tuple[list[bytes], Exception | None]:
+        server, reader = self.server(framing, **options)
+        with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])), 30) as raw:
+            back = run(lambda: b"".join(iter(lambda: raw.recv(65536), b"")))
+            for chunk in chunks:
+                raw.sendall(chunk)
+            raw.shutdown(socket.SHUT_WR)
+            got = framing.decoder().decode(back())
+        error = pickle.loads(os.read(reader, 1 << 20))
+        return got, None if isinstance(error, fw.EndOfStream) else error
+
+    def exchange(
+        self, framing: fw.Framing, messages: Sequence[bytes], way: str = "recv", many: bool = False
+    ) -> list[bytes]:
+        server, _ = self.server(framing)
+        conn = fw.connect(server.address, framing)
+        self.stack.callback(conn.abort)
+
+        def send() -> None:
+            if many:
+                conn.send_many(iter(messages))
+            else:
+                for message in messages:
+                    conn.send(message)
+            conn.shutdown_write()
+
+        sender = run(send)
+        got, error = collect(conn, way)
+        assert error is None
+        sender()
+        conn.close()
+        return got
+
+
+class Threads(Served):
+    name = mode = "threads"
+
+
+class Selector(Served):
+    name = mode = "selector"
+
+
+class Processes(Served):
+    name = mode = "processes"
+
+
 class Secure(Tcp):
     """TLS on both ends."""
 
@@ -366,3 +442,4 @@ DRIVERS: list[Callable[[], Driver]] = [
     *(Tcp, Unix, Portable, Pipes, Selecting, Simulated),
     *(Secure, SecureSelecting, SecureSimulated),
 ]
+SERVED: list[Callable[[], Driver]] = [Threads, Selector, *([Processes] if hasattr(os, "fork") else [])]

@@ -51,6 +51,7 @@ class Console:
 def console(
     capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Console:
+    monkeypatch.delenv("COLUMNS", raising=False)
     return Console(capsysbinary, monkeypatch, tmp_path)
 
 

@@ -9,10 +9,12 @@ import os
 import queue
 import re
 import select
+import shutil
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -172,6 +174,70 @@ def test_select_loop(start: Start) -> None:
     for name in ("client a", "client b", "client c"):
         mine = [line for line in lines if name in line]
         assert mine == [f"{name} ONE 3", f"{name} TWO 3", f"{name} THREE 500000", f"ended: {name}"]
+
+
+# --- servers -----------------------------------------------------------------------------------------
+
+
+def dial(address: str) -> fw.MessageSocket[bytes]:
+    """Workers that have just begun may not listen yet."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return fw.connect(address, fw.Lines())
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("mode", ["threads", "selector", "processes"])
+def test_three_servers(start: Start, mode: str) -> None:
+    server = start("three_servers.py", mode, "tcp://127.0.0.1:0")
+    address = server.address()
+    with dial(address) as conn:
+        for index in (1, 2):
+            reply = conn.request(b"hello", timeout=PATIENCE).decode()
+            assert re.fullmatch(rf"tcp://127.0.0.1:\d+ line {index} process \d+: hello", reply)
+    server.process.terminate()
+    assert server.finish() == (0, [], "")
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="needs haproxy")
+@pytest.mark.parametrize("version", ["send-proxy", "send-proxy-v2"])
+def test_behind_haproxy(start: Start, version: str, tmp_path: Path) -> None:
+    server = start("three_servers.py", "processes", "tcp://127.0.0.1:0", "--proxy")
+    target = server.address().removeprefix("tcp://")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "haproxy.cfg").write_text(
+        "defaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n retries 20\n"
+        f"listen lines\n bind 127.0.0.1:{port}\n server one {target} {version}\n"
+    )
+    proxy = subprocess.Popen(["haproxy", "-db", "-q", "-f", str(tmp_path / "haproxy.cfg")])
+    try:
+        with dial(f"tcp://127.0.0.1:{port}") as conn:
+            reply = conn.request(b"hello", timeout=PATIENCE).decode()
+            assert reply.startswith(f"{conn.local_address} line 1 process ")
+    finally:
+        proxy.kill()
+        proxy.wait()
+
+
+def test_syslog_collector(start: Start) -> None:
+    collector = start("syslog_collector.py", "tcp://127.0.0.1:0")
+    address = collector.address()
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    with socket.create_connection((host, int(port))) as sender:
+        name = "tcp://{}:{}".format(*sender.getsockname())
+        sender.sendall(b"<34>by lines\n17 <13>counted\nlines<165>again \x1b[31mred\n")
+        got = [collector.line() for _ in range(3)]
+    assert got == [
+        f"{name} crit by lines",
+        f"{name} notice counted\\nlines",
+        f"{name} notice again \\x1b[31mred",
+    ]
+    collector.process.terminate()
+    assert collector.finish() == (0, [], "")
 
 
 # --- the chat -----------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ FLOORS = [
     ["records", "_grammar", "_preset"],
     ["protocols", "_handler"],
     ["sockets", "aio"],
+    ["_loops"],
     ["server"],
     ["proxy", "explain", "guess", "wireshark", "pcap", "testing"],
     ["cli"],

@@ -15,6 +15,7 @@ from . import enclosed as _enclosed
 from . import errors as _errors
 from . import fields as _fields
 from . import framings as _framings
+from . import server as _server
 from . import sockets as _sockets
 from . import streaming as _streaming
 from . import stuffed as _stuffed
@@ -27,6 +28,7 @@ from .errors import *  # noqa: F403
 from .fields import *  # noqa: F403
 from .framings import *  # noqa: F403
 from .protocols import *  # noqa: F403
+from .server import *  # noqa: F403
 from .sockets import *  # noqa: F403
 from .streaming import *  # noqa: F403
 from .stuffed import *  # noqa: F403
@@ -47,3 +49,4 @@ __all__ += _enclosed.__all__
 __all__ += _streaming.__all__
 __all__ += protocols.__all__
 __all__ += _sockets.__all__
+__all__ += _server.__all__

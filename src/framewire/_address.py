@@ -314,8 +314,9 @@ def _connected_unix(path: str, deadline: float | None) -> socket.socket:
             raise
 
 
-def bind(address: object) -> tuple[socket.socket, str | None]:
-    """A socket that listens at `address`, and the path of its file if it has one.
+def bind(address: object, backlog: int = _BACKLOG, shared: bool = False) -> tuple[socket.socket, str | None]:
+    """A socket that listens at `address`, and the path of its file if it has one; `shared`: others may listen
+    at the same port (SO_REUSEPORT), and the kernel deals connections out.
 
     A Unix socket's file whose server is gone is replaced; if one answers, or it is no socket, that is
     OSError(EADDRINUSE). DeclarationError, or the system's OSError naming the address.
@@ -323,35 +324,36 @@ def bind(address: object) -> tuple[socket.socket, str | None]:
     kind, where, port = parse(address)
     try:
         if kind == "unix":
-            return _bind_unix(where), None if where.startswith("\0") else where
-        return _bind_tcp(address, where, port or 0), None
+            return _bind_unix(where, backlog), None if where.startswith("\0") else where
+        return _bind_tcp(address, where, port or 0, backlog, shared), None
     except OSError as error:
         raise _named(error, address) from None
 
 
-def _bind_tcp(address: object, host: str, port: int) -> socket.socket:
+def _bind_tcp(address: object, host: str, port: int, backlog: int, shared: bool) -> socket.socket:
+    def server(to: Any, **options: Any) -> socket.socket:
+        return socket.create_server(to, backlog=backlog, reuse_port=shared, **options)
+
     if not host:
         if socket.has_dualstack_ipv6():
             try:
-                return socket.create_server(
-                    ("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True
-                )
+                return server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
             except OSError as error:
                 # Built with IPv6, but switched off in this kernel or network namespace.
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
-        return socket.create_server(("", port), backlog=_BACKLOG)
+        return server(("", port))
     failure: OSError | None = None
     for family, to in _resolved(address, host, port):
         try:
-            return socket.create_server(to, family=family, backlog=_BACKLOG)
+            return server(to, family=family)
         except OSError as error:
             failure = error
     assert failure is not None
     raise failure
 
 
-def _bind_unix(path: str) -> socket.socket:
+def _bind_unix(path: str, backlog: int) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         try:
@@ -365,7 +367,7 @@ def _bind_unix(path: str) -> socket.socket:
                 raise
             os.unlink(path)
             sock.bind(path)
-        sock.listen(_BACKLOG)
+        sock.listen(backlog)
         return sock
     except BaseException:
         sock.close()

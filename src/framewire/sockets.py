@@ -16,6 +16,7 @@ import sys
 import warnings
 from collections import namedtuple
 from time import monotonic, sleep
+from weakref import WeakKeyDictionary
 
 from . import _address, _backend, _child, _devices, _options, errors
 from ._preset import Protocol
@@ -81,6 +82,8 @@ __all__ = [
 
 _HIGH_WATER = 1 << 20
 _HANDSHAKE = 10.0  # seconds for the handshake of TLS
+# Beside the connections, which are many; those that `reconnect` makes are few.
+_attempt_counts: WeakKeyDictionary[MessageSocket[Any], int] = WeakKeyDictionary()
 _SLICE = 0.25  # how often a listener that cannot be woken looks whether it was closed
 _SHOWN = 75  # bytes of a message in a log
 # What accept(2) reports of a connection that died before it was accepted.
@@ -114,7 +117,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
     (2, b'one', b'two')
     """
 
-    __slots__ = ("_framing", "_send_framing", "_local", "_peer", "_ended", "_log", "attempt")
+    __slots__ = ("_framing", "_send_framing", "_local", "_peer", "_ended", "_log", "state")
 
     if TYPE_CHECKING:
         _transport: Any
@@ -125,8 +128,8 @@ class MessageSocket(_backend.channel.Channel["T"]):
         _ended: str | None
         _log: Logger | None
 
-    attempt: int
-    """Of a connection made by `reconnect`: how many attempts it took, 1 at best."""
+    state: Any
+    """The user's: what a server's handler remembers of a connection. None at first."""
 
     def __init__(
         self,
@@ -162,7 +165,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
             raise TypeError(f"a socket is required, not {type(sock).__name__}")
         self._framing, self._send_framing = framing, send_framing
         self._local = self._peer = self._ended = self._log = None
-        self.attempt = 1
+        self.state = None
         super().__init__(
             transport,
             codec=calls,
@@ -361,6 +364,11 @@ class MessageSocket(_backend.channel.Channel["T"]):
             raise
         if timeout != 0:
             transport.handshake(None if end is None else max(0.0, end - monotonic()))
+
+    @property
+    def attempt(self) -> int:
+        """Of a connection made by `reconnect`: how many attempts it took, 1 at best."""
+        return _attempt_counts.get(self, 1)
 
     # --- logging -------------------------------------------------------------------------------------
 
@@ -986,7 +994,7 @@ def _attempts(
             _log_failure(address, attempt, error)
             attempt += 1
         else:
-            conn.attempt, attempt = attempt, 1
+            _attempt_counts[conn], attempt = attempt, 1
             opened = monotonic()
             try:
                 yield conn
@@ -1012,6 +1020,7 @@ def listen(
     *,
     tls: ssl.SSLContext | tuple[Any, Any] | None = None,
     handshake_timeout: float | None = _HANDSHAKE,
+    _bind: tuple[int, bool] = (),  # type: ignore[assignment]
     **options: Any,
 ) -> MessageListener:
     """Listen on "tcp://host:port", "tcp://:port" (all interfaces, both families), "tls://...", "unix:path",
@@ -1042,7 +1051,7 @@ def listen(
             raise DeclarationError(f"address {address!r}: the descriptor is no socket")
         sock = found
     elif kind in ("tcp", "tls", "unix"):
-        sock, path = _address.bind(address)
+        sock, path = _address.bind(address, *_bind)
     else:
         raise DeclarationError(f"address {address!r}: nothing can listen there; connect() to it")
     try:

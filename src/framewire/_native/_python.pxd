@@ -17,5 +17,6 @@ cdef extern from "Python.h":
     Py_ssize_t PyList_GET_SIZE(object list)
     PyObject *PyList_GET_ITEM(object list, Py_ssize_t index)
     int is_bytes "PyBytes_CheckExact"(PyObject *object)
+    bint is_generator "PyGen_CheckExact"(object)
 
     const Py_ssize_t PY_SSIZE_T_MAX

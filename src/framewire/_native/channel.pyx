@@ -6,11 +6,12 @@ Four layers, each a subclass of the one before: `Stream` (the transport, deadlin
 loop for, what it has counted, how it ends.
 """
 
+from ._python cimport is_generator
 from ._system cimport *
 from .codec cimport Decoder
 from .receiving cimport Receiver
 from .sending cimport SMALL
-from .stream cimport OTHER, READ, SOCKET, WRITE, Until, Watch, short
+from .stream cimport DEFAULT, OTHER, READ, SOCKET, WRITE, Until, Watch, limits_of, short
 
 import os
 
@@ -20,6 +21,8 @@ __all__ = ["Channel"]
 
 cdef enum:
     SMALL_UNIX = 32768     # a Unix socket fills its buffers worse from many pieces
+    FAIR = 1024            # messages and bytes of one connection that are handled before others have a turn
+    FAIR_SIZE = 262144
 
 
 cdef class Channel(Receiver):
@@ -41,14 +44,9 @@ cdef class Channel(Receiver):
             if is_unix(self.reader):
                 self.small = SMALL_UNIX
         self.opened = self.last_in = self._clock() if self.direct == OTHER else coarse()
-        if frame_timeout is not None or idle_timeout is not None or heartbeat is not None:
-            self.watch = Watch()
-            self.watch.frame_timeout = -1 if frame_timeout is None else frame_timeout
-            self.watch.idle_timeout = -1 if idle_timeout is None else idle_timeout
-            self.watch.peer_timeout = -1 if peer_timeout is None else peer_timeout
-            self.watch.heartbeat = heartbeat
-            self.watch.last_out = self.watch.frame_since = self.opened
-            self.watch.frame_at = -1
+        self.limits = limits_of(frame_timeout, idle_timeout, peer_timeout, heartbeat)
+        if heartbeat is not None:
+            self._watching().last_out = self.opened
         self._closed = False
 
     @property
@@ -75,11 +73,89 @@ cdef class Channel(Receiver):
         if self.decoder is not None:
             index, position, buffered = self.decoder.index, self.decoder.position, self.decoder._buffered()
             cut = self.decoder.cut or cut
-        if self.watch is not None:
-            index -= <Py_ssize_t> self.watch.beats
+        if self.limits is not None and self.limits.heartbeat is not None:
+            index -= <Py_ssize_t> (<Watch> self.limits).beats
         return (index - len(cut), self.messages_out, position + <unsigned long long> buffered, self.bytes_out,
                 self.reads, self.writes, buffered + sum([len(frame) for frame in cut]), self._unsent(),
                 self.opened, self.last_in)
+
+    def _serve(self, handler, bint wait):
+        """Hand each message that is there to `handler(self, message)` and send what it returns: all that a
+        server does with a connection that can be read.
+
+        With `wait` it first waits for one message as `recv` does, and in the end for the replies to go;
+        else it reads at most once and waits for nothing. The replies go together, when no whole message is
+        left, a lot was done or much is unsent. A reply that is a generator ends it, too, and is returned: its
+        items are the replies. Otherwise the result says what to do next: 1 call again, there may be more;
+        2 wait for room to write as well, 4 for nothing else. What recv, send and the handler raise passes.
+        """
+        cdef Until until
+        cdef bint done = False, nested
+        self._until(DEFAULT, &until)
+        if self._unsent() and not wait:
+            self._drive()
+        self.corks += 1
+        try:
+            rest = self._answer(handler, wait, &until)
+            done = True
+        finally:
+            self.corks -= 1
+            if self._unsent() and not self.corks and not self._closed:
+                if done and wait:
+                    nested = self._enter_send(&until, "send")
+                    try:
+                        self._push_all(&until)
+                    finally:
+                        self._leave_send(nested)
+                else:
+                    self._drive()
+        if rest is not None and rest is not True:
+            return rest
+        return (rest is True) | (2 * (self._unsent() > 0)) | (4 * (self._unsent() >= self.high_water))
+
+    cdef object _answer(self, handler, bint wait, const Until *until):
+        """None when no message is left, True if there may be more, or a generator of replies."""
+        cdef Py_ssize_t count = 0
+        cdef Decoder decoder = self._decoder()
+        cdef unsigned long long began = decoder.position
+        cdef list messages
+        while count < FAIR and decoder.position - began < FAIR_SIZE and self._unsent() < self.high_water:
+            self._enter_recv()
+            try:
+                message = decoder._whole() if count and self._is_plain() else None
+                if message is None:
+                    messages = self._frames(1, until if wait and count == 0 else NULL, -1, count == 0)
+                    if not messages:
+                        return None
+                    if self.codec is not None or self._trace is not None:
+                        messages = self._shown(messages)
+                    message = messages[0]
+            finally:
+                self._leave_recv()
+            count += 1
+            reply = handler(self, message)
+            if reply is None:
+                continue
+            if is_generator(reply):
+                return reply
+            self._send(reply, until, False)
+        return True
+
+    cdef bint _is_plain(self) noexcept:
+        """Whether what the decoder cuts is what is delivered, and is delivered at once."""
+        return (self.codec is None and self._trace is None and not self.decoder.cut and not self._closed
+                and (self.limits is None or self.limits.heartbeat is None))
+
+    def _check(self):
+        """Raise if one of the connection's own timeouts is over, and say a heartbeat if it is time; what
+        `recv` does while it waits. How many seconds until that is due again."""
+        if self._closed:
+            raise errors.closed_here(self._peer_name())
+        if self.limits is None:
+            return 1e9
+        if self.limits.frame_timeout >= 0:
+            self._watch_frame()
+        return self._watch_peer()
 
     def close(self, timeout=5.0):
         """End the connection so that nothing that was sent is lost, within `timeout` seconds.

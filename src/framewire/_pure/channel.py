@@ -8,10 +8,11 @@ begins, what it asks a select loop for, what it has counted, how it ends.
 from __future__ import annotations
 
 from functools import partial
+from types import GeneratorType
 
 from .. import errors
 from .receiving import Receiver
-from .stream import READ, WRITE, Until
+from .stream import DEFAULT, READ, WRITE, Until
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from .receiving import T as T
 
 __all__ = ["Channel"]
+
+FAIR = 1024  # messages and bytes of one connection that are handled before others have a turn
+FAIR_SIZE = 262144
 
 
 class Channel(Receiver["T"]):
@@ -74,6 +78,66 @@ class Channel(Receiver["T"]):
             self._opened,
             self._last_in,
         )
+
+    def _serve(self, handler: Callable[[Any, Any], Any], wait: bool) -> Any:
+        """Hand each message that is there to `handler(self, message)` and send what it returns: all that a
+        server does with a connection that can be read.
+
+        With `wait` it first waits for one message as `recv` does, and in the end for the replies to go;
+        else it reads at most once and waits for nothing. The replies go together, when no whole message is
+        left, a lot was done or much is unsent. A reply that is a generator ends it, too, and is returned: its
+        items are the replies. Otherwise the result says what to do next: 1 call again, there may be more;
+        2 wait for room to write as well, 4 for nothing else. What recv, send and the handler raise passes.
+        """
+        until = self._until(DEFAULT)
+        done = False
+        if self._out and not wait:
+            self._drive()
+        self._corks += 1
+        try:
+            rest = self._answer(handler, wait, until)
+            done = True
+        finally:
+            self._corks -= 1
+            if self._out and not self._corks and not self._closed:
+                if done and wait:
+                    self._sending.run(until, "send", self._push_all, until)
+                else:
+                    self._drive()
+        if rest is not None and rest is not True:
+            return rest
+        return (rest is True) | (2 * bool(self._out)) | (4 * (self.unsent >= self._high_water))
+
+    def _answer(self, handler: Callable[[Any, Any], Any], wait: bool, until: Until) -> Any:
+        """None when no message is left, True if there may be more, or a generator of replies."""
+        count = size = 0
+        while count < FAIR and size < FAIR_SIZE and self.unsent < self._high_water:
+            began = self._decoder.offset
+            messages = self._receiving.run(
+                self._now(), "recv", self._pull, 1, until if wait and not count else None, not count
+            )
+            if not messages:
+                return None
+            size += self._decoder.offset - began
+            count += 1
+            reply = handler(self, messages[0])
+            if reply is None:
+                continue
+            if type(reply) is GeneratorType:
+                return reply
+            self._sending.run(until, "send", self._send, reply, until)
+        return True
+
+    def _check(self) -> float:
+        """Raise if one of the connection's own timeouts is over, and say a heartbeat if it is time; what
+        `recv` does while it waits. How many seconds until that is due again."""
+        if self._closed:
+            raise errors.closed_here(self._peer_name())
+        if not self._watch:
+            return 1e9
+        if self._frame_timeout is not None:
+            self._watch_frame()
+        return self._watch_peer()
 
     def close(self, timeout: float | None = 5.0) -> None:
         """End the connection so that nothing that was sent is lost, within `timeout` seconds.

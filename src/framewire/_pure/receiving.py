@@ -135,8 +135,8 @@ class Receiver(Typed["T"], Sender):
         self._commit()
         self._decoder.switch(framing)
 
-    def _pull(self, limit: int | None, until: Until) -> list[Any]:
-        frames = self._frames(limit, until)
+    def _pull(self, limit: int | None, until: Until | None, read: bool = True) -> list[Any]:
+        frames = self._frames(limit, until, read)
         messages: list[Any] = frames if self._decode is None else []
         try:
             if self._decode is not None:
@@ -180,10 +180,12 @@ class Receiver(Typed["T"], Sender):
             self._trace("<", frame)
         return len(frame)
 
-    def _frames(self, limit: int | None, until: Until) -> list[bytes]:
-        """At least one frame, at most `limit`."""
+    def _frames(self, limit: int | None, until: Until | None, read: bool = True) -> list[bytes]:
+        """At least one frame, at most `limit`.
+
+        Without `until` it reads at most once, and not at all without `read`, and there may be none."""
         try:
-            return self._more_frames(limit, until)
+            return self._more_frames(limit, until, read)
         except errors.DecodeError as error:
             self._report(error)
             raise
@@ -192,11 +194,11 @@ class Receiver(Typed["T"], Sender):
             self._broken = True
             raise
 
-    def _more_frames(self, limit: int | None, until: Until) -> list[bytes]:
+    def _more_frames(self, limit: int | None, until: Until | None, read: bool) -> list[bytes]:
         self._need_open()
         if self._connecting:
-            self._need_connected(until)
-        if self._out:
+            self._need_connected(until or self._now())
+        if until is not None and self._out:
             self._drive()
         fruitless = 0
         while True:
@@ -215,7 +217,8 @@ class Receiver(Typed["T"], Sender):
                 self._beats += heard - len(frames)
                 if not frames:
                     fruitless += 1
-                    self._keep_time(fruitless, until)
+                    if until is not None:
+                        self._keep_time(fruitless, until)
                     continue
             if frames:
                 return frames
@@ -224,18 +227,24 @@ class Receiver(Typed["T"], Sender):
             if self._frame_timeout is not None:
                 self._watch_frame()
             try:
-                if not self._eof:
-                    if fruitless:
-                        self._keep_time(fruitless, until)
-                    self._receive()
-                    fruitless += 1
-                elif self._transport.unclean:
+                if self._eof and self._transport.unclean:
                     self._over = self._unclean_end()
-                else:
+                    continue
+                if self._eof:
                     # Repeating this is harmless, should a signal handler have raised in the middle.
                     self._cut += self._decoder.feed_eof()
                     self._over = self._clean_end()
+                    continue
+                if until is None and not read:
+                    return []
+                if until is not None and fruitless:
+                    self._keep_time(fruitless, until)
+                read = False
+                self._receive()
+                fruitless += 1
             except BlockingIOError:
+                if until is None:
+                    return []
                 self._await_input(until)
             except InterruptedError:
                 pass
@@ -293,6 +302,19 @@ class Receiver(Typed["T"], Sender):
         block, self._block = self._block, None
         if block is not None and len(_spare_blocks) < SPARE:
             _spare_blocks.append(block)
+
+    def _skip(self) -> bool:
+        """Read and throw away some of what has come; whether the end was there."""
+        scratch = memoryview(bytearray(BLOCK))
+        try:
+            for _ in range(16):
+                if not next(self._transport.receiving(scratch)):
+                    return True
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            return True
+        return False
 
     def _discard(self, until: Until) -> None:
         """Read to the peer's end."""
