@@ -112,6 +112,11 @@ class TLSTransport:
         self._fault: Callable[[], Exception] | None = None  # what every further call raises
 
     @property
+    def shaken(self) -> bool:
+        """Whether the handshake is done."""
+        return self._shaken
+
+    @property
     def reader(self) -> int:
         return self.below.reader
 

@@ -585,13 +585,19 @@ class MessageListener:
                     ready(fd, -1, _SLICE)
             elif fd >= 0 and not ready(fd, -1, left):
                 raise errors.timed_out(timeout or 0, "connect", f"no connection came to {self._address}")
+        return self._wrap(sock, self._framing, self._send_framing)
+
+    def _wrap(
+        self, sock: socket.socket, framing: Framing, send_framing: Framing | None
+    ) -> MessageSocket[Any]:
+        """The connection over an accepted socket."""
         try:
             stream: Any = sock
             if self._tls is not None:
                 stream = _secure(
                     sock, self._tls, self._options, server_side=True, timeout=self._handshake_timeout
                 )
-            return MessageSocket(stream, self._framing, self._send_framing, **self._options)
+            return MessageSocket(stream, framing, send_framing, **self._options)
         except BaseException:
             sock.close()
             raise

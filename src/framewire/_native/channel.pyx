@@ -90,7 +90,7 @@ cdef class Channel(Receiver):
         2 wait for room to write as well, 4 for nothing else. What recv, send and the handler raise passes.
         """
         cdef Until until
-        cdef bint done = False, nested
+        cdef bint done = False, nested, full
         self._until(DEFAULT, &until)
         if self._unsent() and not wait:
             self._drive()
@@ -111,7 +111,8 @@ cdef class Channel(Receiver):
                     self._drive()
         if rest is not None and rest is not True:
             return rest
-        return (rest is True) | (2 * (self._unsent() > 0)) | (4 * (self._unsent() >= self.high_water))
+        full = self._unsent() >= self.high_water
+        return (rest is True and not full) | 2 * (self._unsent() > 0) | 4 * full
 
     cdef object _answer(self, handler, bint wait, const Until *until):
         """None when no message is left, True if there may be more, or a generator of replies."""

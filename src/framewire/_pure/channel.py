@@ -106,7 +106,8 @@ class Channel(Receiver["T"]):
                     self._drive()
         if rest is not None and rest is not True:
             return rest
-        return (rest is True) | (2 * bool(self._out)) | (4 * (self.unsent >= self._high_water))
+        full = self.unsent >= self._high_water
+        return (rest is True and not full) | 2 * bool(self._out) | 4 * full
 
     def _answer(self, handler: Callable[[Any, Any], Any], wait: bool, until: Until) -> Any:
         """None when no message is left, True if there may be more, or a generator of replies."""
