@@ -233,10 +233,11 @@ def test_tls(start: Start, tmp_path: Path) -> None:
     for part in own.cert_chain_pems:
         part.write_to_path(tmp_path / "server.pem", append=True)
     server = start("tls.py", "serve", "tls://127.0.0.1:0", tmp_path / "server.pem", tmp_path / "server.key")
-    address = server.address().replace("127.0.0.1", "localhost")
+    server_address = server.address()
+    address = server_address.replace("127.0.0.1", "localhost")
     status, lines, errors = start("tls.py", "ask", address, tmp_path / "ca.pem", "hello", "world").finish()
     assert (status, errors) == (0, "")
-    assert lines == [f"TLSv1.3 with {address}", "HELLO", "WORLD"]
+    assert lines == [f"TLSv1.3 with {server_address}", "HELLO", "WORLD"]
     status, lines, errors = start("tls.py", "ask", address, tmp_path / "other.pem", "hello").finish()
     assert (status, lines) == (1, []) and "certificate" in errors
     server.process.terminate()
