@@ -322,27 +322,33 @@ cdef class Receiver(Sender):
     cdef int _receive(self, list out, Py_ssize_t cap, const Until *until) except -2:
         """One read, and the frames it completes: -1 nothing came, 0 the end or nothing whole, 1 look."""
         cdef Decoder decoder
-        cdef Block block
+        cdef Block block = None
         cdef uint8_t small[LONE]
-        cdef Py_ssize_t count
+        cdef Py_ssize_t count = -1
+        cdef bint sleeps
         decoder = self._decoder()
         if decoder.large is not NULL and self.direct != OTHER and (
                 decoder.trusted >= DIRECT or
                 decoder.large_fill >= DIRECT and decoder.large_size - decoder.large_fill >= DIRECT):
             return self._receive_in_place(decoder, out, cap, until)
-        block = borrow()
-        try:
-            count = self._read(block, block.data, BLOCK, False)
-        except BaseException:
-            give_back(block)
-            raise
-        if count <= 0:
-            give_back(block)
+        sleeps = self._may_sleep(until)
+        # Who had to wait will have to again: one call in place of two.
+        if not (sleeps and self.waited):
+            block = borrow()
+            try:
+                count = self._read(block, block.data, BLOCK, False)
+            except BaseException:
+                give_back(block)
+                raise
+            if count <= 0:
+                give_back(block)
             if count == 0:
                 return self._ended()
-            if not self._may_sleep(until):
+            if count < 0 and not sleeps:
                 return -1
+        if count < 0:
             count = self._read(None, small, LONE, True)
+            self.waited = count < LONE
             if count < 0 or self._closed:
                 return 0
             if count == 0:

@@ -447,7 +447,8 @@ cdef class Sender(Stream):
                 self.writer = self._transport.writer
             except BlockingIOError:
                 if not self._wait(False, True, self._left(until)) and self._left(until) == 0:
-                    raise self._late(until, "send", f"{self._peer_name()} could not be told the end") from None
+                    raise self._late(until, "send",
+                                     f"{self._peer_name()} could not be told the end") from None
                 self._need_open()
                 continue
             except InterruptedError:

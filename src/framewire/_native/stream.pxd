@@ -43,6 +43,7 @@ cdef class Stream:
     cdef public unsigned char _closed, _connecting
     cdef unsigned char direct, receiving, sending, lending, eof, broken, detached
     cdef unsigned char closing       # how the last to leave shall close it
+    cdef unsigned char waited        # the last receive found nothing at first
 
     cdef double _clock(self) except? -1
     cdef int _until(self, object timeout, Until *until) except -1
