@@ -19,21 +19,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["FORMATS", "WRITERS", "parser"]
+__all__ = ["FORMATS", "WRITERS", "json_line", "live_dump", "live_json", "parser"]
 
 
 def _text(number: int, offset: int, message: bytes) -> bytes:
     return safe(message.decode("utf-8", "surrogateescape")).encode("utf-8") + b"\n"
 
 
-def _json(number: int, offset: int, message: bytes) -> bytes:
-    record: dict[str, Any] = {"n": number, "offset": offset, "size": len(message)}
-    try:
-        record["text"] = message.decode("utf-8")
-    except UnicodeDecodeError:
-        record["base64"] = base64.b64encode(message).decode("ascii")
+def json_line(record: dict[str, Any], message: bytes | None = None) -> bytes:
+    """One line of JSON: `record`, then the message as text, or as base64 where it is not UTF-8."""
+    if message is not None:
+        try:
+            record["text"] = message.decode("utf-8")
+        except UnicodeDecodeError:
+            record["base64"] = base64.b64encode(message).decode("ascii")
     line = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     return UNSAFE.sub(lambda match: json.dumps(match.group())[1:-1], line).encode("utf-8") + b"\n"
+
+
+def _json(number: int, offset: int, message: bytes) -> bytes:
+    return json_line({"n": number, "offset": offset, "size": len(message)}, message)
+
+
+def live_json(time: str, conn: int, direction: str, number: int, offset: int, message: bytes) -> bytes:
+    """A message of a connection: the names of its fields are stable."""
+    record: dict[str, Any] = {"t": time, "conn": conn, "dir": direction, "n": number}
+    return json_line(record | {"offset": offset, "size": len(message)}, message)
+
+
+def live_dump(conn: int | None, number: int, offset: int, message: bytes) -> bytes:
+    """A message that a connection received; `conn` where there are several."""
+    which = "" if conn is None else f" conn {conn}"
+    head = f"#{number} < {len(message)} bytes @{offset}{which}"
+    return "\n".join([head, *hexdump(message), ""]).encode("ascii")
 
 
 def _hex(number: int, offset: int, message: bytes) -> bytes:
@@ -83,7 +101,7 @@ def _parse_json(line: bytes) -> bytes | None:
     return value.encode("utf-8") if "text" in record else base64.b64decode(value, validate=True)
 
 
-_HEADER = re.compile(rb"#\d+ (\d+) bytes( @\d+)?\s*")
+_HEADER = re.compile(rb"#\d+ (?:[<>] )?(\d+) bytes(?: @\d+)?(?: conn \d+)?\s*")
 _BYTES = re.compile(rb"\s*\d+((?:\s+[0-9a-fA-F]{2})+)(?:\s+\|.*)?\s*", re.DOTALL)
 
 

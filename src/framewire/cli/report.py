@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "Output", "Progress", "color_wanted", "explain", "hexdump", "note", "safe"]
 
-DONE, FAILED, USAGE, BROKEN, CUT_SHORT = range(5)
+DONE, FAILED, USAGE, BROKEN, CUT_SHORT, TIMED_OUT, CHECK_FAILED = range(7)
 
 RED, GREEN, DIM = "31", "32", "2"
 
