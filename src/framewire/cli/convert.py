@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .._backend import Backend
     from ..framings import Framing
 
-__all__ = ["Cutter", "Input", "Sink", "argument", "broken", "chosen", "declared", "run_decode", "run_encode"]
+__all__ = ["Cutter", "Input", "Sink", "argument", "broken", "chosen", "declared", "run_decode", "run_encode", "writer"]
 
 READ = 1 << 16
 _BEFORE = 8  # bytes shown before a fault, of 32
@@ -193,6 +193,14 @@ def broken(
     return Failure(CUT_SHORT if isinstance(error, Truncated) else BROKEN, *lines, dump=dump)
 
 
+def writer(form: str, backend: Backend, max_frame: int | None = -1) -> Callable[[int, int, bytes], bytes]:
+    """The function of (number, offset, message) that writes a format or a framing."""
+    if form in WRITERS:
+        return WRITERS[form]
+    encode = backend.codec.Encoder(declared(form, max_frame)._plan).encode
+    return lambda number, offset, message: encode(message)
+
+
 class Sink:
     """Writes messages in a format or a framing; counts those that a line of text does not show exactly."""
 
@@ -202,11 +210,7 @@ class Sink:
         self._output = output
         self._is_text = form == "text"
         self.written = self.inexact = 0
-        if form in WRITERS:
-            self._write = WRITERS[form]
-        else:
-            encode = backend.codec.Encoder(declared(form, max_frame)._plan).encode
-            self._write = lambda number, offset, message: encode(message)
+        self._write = writer(form, backend, max_frame)
         if output.terminal and not force and (form not in WRITERS or form == "raw"):
             raise Failure(
                 USAGE,

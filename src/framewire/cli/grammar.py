@@ -199,6 +199,7 @@ def _listen(parser: Parser) -> None:
     parser.add_argument("--proxy-protocol", action="store_true", help="a PROXY header, version 1 or 2, is first")
     parser.add_argument("--print-address", action="store_true", help="the real address on standard output")
     parser.add_argument("--tls-cert", metavar="FILE", help="TLS, with this certificate chain")
+    parser.set_defaults(message=[], repeat=1, interval=0.0)
     parser.add_argument("--tls-key", metavar="FILE", help="its key, if that is in another file")
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..framings import Framing
     from ..sockets import MessageSocket
 
-__all__ = ["Place", "address_of", "dial", "failure_of", "framings_of", "now", "shown"]
+__all__ = ["Place", "address_of", "cannot", "dial", "failure_of", "framings_of", "now", "shown"]
 
 _SCHEMES = ("tcp://", "tls://", "unix:", "fd:", "exec:", "serial:", "stdio:")
 _DIALLING = 10.0  # seconds, when --timeout does not say less
@@ -127,15 +127,14 @@ def client_tls(options: Namespace, address: str) -> tuple[str, ssl.SSLContext | 
     return address.replace("tls://", "tcp://", 1), context
 
 
-def server_tls(options: Namespace, address: str) -> tuple[str, ssl.SSLContext | None]:
-    """The address to listen at, and the context if TLS is wanted: by tls:// or --tls-cert."""
+def server_tls(options: Namespace, address: str, function: Any) -> tuple[str, ssl.SSLContext | None]:
+    """The address to listen at, and the context if TLS is wanted (by tls:// or --tls-cert) and `function`
+    takes it."""
     if options.tls_cert is None:
         if address.startswith("tls://") or options.tls_key is not None:
             raise Failure(USAGE, "TLS needs --tls-cert FILE, and --tls-key FILE if the key is not in it")
         return address, None
-    from ..server import Server
-
-    _need_tls(Server.__init__)
+    _need_tls(function)
     import ssl
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -166,8 +165,13 @@ def dial(options: Namespace, framing: Framing, send_framing: Framing | None) -> 
     except Timeout as error:
         raise Failure(TIMED_OUT, str(error), "is the address right, or a firewall in between?") from error
     except OSError as error:
-        text = _told(error).removesuffix(f": {address}")
-        raise Failure(FAILED, f"cannot connect to {shown(address)}: {text}", *_hint(error)) from error
+        raise cannot("connect to", address, error) from error
+
+
+def cannot(do: str, address: str, error: OSError) -> Failure:
+    """What the system says of an address that cannot be used."""
+    text = _told(error).replace(f": {address}", "", 1)
+    return Failure(FAILED, f"cannot {do} {shown(address)}: {text}", *_hint(error))
 
 
 def _told(error: Exception) -> str:
@@ -176,7 +180,9 @@ def _told(error: Exception) -> str:
         return str(error)
     name = errno.errorcode.get(error.errno or 0, "")
     text = str(error.strerror or error)
-    return f"{text} ({name})" if name and not isinstance(error, socket.gaierror) else text
+    what, colon, rest = text.partition(": ")
+    text = f"{what} ({name}){colon}{rest}"
+    return text if name and not isinstance(error, socket.gaierror) else str(error.strerror or error)
 
 
 def _hint(error: OSError) -> list[str]:

@@ -112,14 +112,14 @@ class Output:
         self.write((painted(text, color, self.color and bool(color)) + "\n").encode("utf-8"))
 
 
-def note(*lines: str, choice: str = "auto") -> None:
-    """Lines on standard error, the first under the command's name."""
+def note(*lines: str, choice: str = "auto", named: bool = True) -> None:
+    """Lines on standard error, the first under the command's name unless it is no news of this command's."""
     if sys.stderr is None:
         return
-    name = painted("framewire:", RED, color_wanted(sys.stderr, choice))
+    name = painted("framewire:", RED, color_wanted(sys.stderr, choice)) + " " if named else ""
     text = "\n  ".join(safe(line) for line in lines)
     try:
-        sys.stderr.write(f"{name} {text}\n")
+        sys.stderr.write(f"{name}{text}\n")
         sys.stderr.flush()
     except BrokenPipeError:
         broken_pipe()

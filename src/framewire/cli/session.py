@@ -344,9 +344,16 @@ def _poll(reads: list[int], writes: list[int], seconds: float | None) -> set[int
 
 
 def talk(
-    conn: MessageSocket[bytes], place: Place, framing: Framing, live: Live, source: Nothing, options: Namespace
+    conn: MessageSocket[bytes],
+    place: Place,
+    framing: Framing,
+    live: Live,
+    source: Nothing,
+    options: Namespace,
+    drains: bool = False,
 ) -> int:
-    """A whole session over `conn`, which is closed in the end; the exit status."""
+    """A whole session over `conn`, which is closed in the end; the exit status. `drains`: a signal ends it
+    well, as it does a server."""
     session = Session(conn, place, live, source, options)
     if options.verbose > 1:
         conn._trace = tracer(options.color)
@@ -358,7 +365,9 @@ def talk(
         if not options.quiet:
             note(counted(conn), choice=options.color)
         live.close(options)
-        die(stop.number)
+        if not drains:
+            die(stop.number)
+        return DONE
     except (FramewireError, OSError) as error:
         live.flush()
         failure = failure_of(error, conn, framing, options.backend)
