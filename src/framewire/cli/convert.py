@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     from .._backend import Backend
     from ..framings import Framing
 
-__all__ = ["Cutter", "Input", "Sink", "argument", "broken", "chosen", "declared", "run_decode", "run_encode", "writer"]
+__all__ = [
+    "Cutter",
+    "Input",
+    "Sink",
+    "argument",
+    "broken",
+    "chosen",
+    "declared",
+    "run_decode",
+    "run_encode",
+    "writer",
+]
 
 READ = 1 << 16
 _BEFORE = 8  # bytes shown before a fault, of 32

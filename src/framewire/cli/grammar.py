@@ -68,20 +68,21 @@ def _count(text: str) -> int:
     return int(text)
 
 
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+
+
 def duration(text: str) -> float:
     """Seconds: 500ms, 50us, 2s, 1m, 1h, or bare seconds.
 
     >>> duration("500ms"), duration("2"), duration("1m")
     (0.5, 2.0, 60.0)
     """
-    for unit, scale in (("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("", 1.0)):
-        if text.endswith(unit):
-            number = text.removesuffix(unit)
-            break
+    unit = next(unit for unit in _UNITS if text.endswith(unit))
+    number = text.removesuffix(unit)
     digits = number.replace(".", "", 1)
     if not (digits.isascii() and digits.isdigit()) or len(text) > 20:
         raise argparse.ArgumentTypeError(f"{safe(text)!r} is no duration: 500ms, 2s, 1m or seconds")
-    return float(number) * scale
+    return float(number) * _UNITS[unit]
 
 
 # --- what verbs share -----------------------------------------------------------------------------------
@@ -147,7 +148,9 @@ def _tls_client(parser: Parser) -> None:
 
 def _stops(parser: Parser) -> None:
     _number(parser)
-    parser.add_argument("--for", dest="seconds", metavar="D", type=duration, help="stop after D, with success")
+    parser.add_argument(
+        "--for", dest="seconds", metavar="D", type=duration, help="stop after D, with success"
+    )
     parser.add_argument(
         "--timeout", metavar="D", type=duration, help="fail (exit 5) when no message came for D"
     )
@@ -162,7 +165,6 @@ def _stops(parser: Parser) -> None:
 
 
 def _connect(parser: Parser) -> None:
-    parser.description = "Send messages, or standard input, and show what the peer answers, to its end."
     _network(parser, "the peer: host:port, :port, tls://host:port, unix:path ..")
     parser.add_argument(
         "message", metavar="MESSAGE", nargs="*", help="a message; @FILE is a file's content, @- stdin's"
@@ -178,7 +180,6 @@ def _connect(parser: Parser) -> None:
 
 
 def _listen(parser: Parser) -> None:
-    parser.description = "Serve many clients at once: print what they send, or answer it."
     _network(parser, "where: :port (this machine only), *:port (everybody), host:port, unix:path ..")
     answers = parser.add_mutually_exclusive_group()
     answers.add_argument("--echo", action="store_true", help="answer each message with itself")
@@ -196,7 +197,9 @@ def _listen(parser: Parser) -> None:
     parser.add_argument(
         "--max-connections", metavar="N", type=_count, default=10_000, help="default: %(default)s"
     )
-    parser.add_argument("--proxy-protocol", action="store_true", help="a PROXY header, version 1 or 2, is first")
+    parser.add_argument(
+        "--proxy-protocol", action="store_true", help="a PROXY header, version 1 or 2, is first"
+    )
     parser.add_argument("--print-address", action="store_true", help="the real address on standard output")
     parser.add_argument("--tls-cert", metavar="FILE", help="TLS, with this certificate chain")
     parser.set_defaults(message=[], repeat=1, interval=0.0)
@@ -204,31 +207,36 @@ def _listen(parser: Parser) -> None:
 
 
 def _bench(parser: Parser) -> None:
-    parser.description = "Load a server that answers each message with one; show how long the answers take."
     _network(parser, "the server: host:port, :port, unix:path ..")
     parser.add_argument("--size", metavar="N", type=_size, default=64, help="bytes a message (default: 64)")
-    parser.add_argument("--rate", metavar="N", type=_count, help="messages a second in all, whatever comes back")
+    parser.add_argument(
+        "--rate", metavar="N", type=_count, help="messages a second in all, whatever comes back"
+    )
     parser.add_argument("--connections", metavar="N", type=_count, default=1, help="default: %(default)s")
     parser.add_argument(
         "--for", dest="seconds", metavar="D", type=duration, default=5.0, help="how long (default: 5s)"
     )
     parser.add_argument(
-        "--depth", metavar="N", type=_count, default=1, help="without --rate: unanswered a connection (default: 1)"
+        "--depth",
+        metavar="N",
+        type=_count,
+        default=1,
+        help="without --rate: unanswered a connection (default: 1)",
     )
     parser.add_argument("-o", dest="output", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("--max-p99", metavar="D", type=duration, help="fail (exit 6) if the p99 is above D")
-    parser.add_argument("--timeout", metavar="D", type=duration, help="how long to try to connect (default: 10s)")
+    parser.add_argument(
+        "--timeout", metavar="D", type=duration, help="how long to try to connect (default: 10s)"
+    )
     _tls_client(parser)
 
 
 def _demo(parser: Parser) -> None:
-    parser.description = "Cut recorded streams, then talk."
     parser.add_argument("--captures", metavar="DIR", default="tests/captures", help="default: %(default)s")
     parser.add_argument("--seed", metavar="N", type=_count, help="of the random cuts, to see a run again")
 
 
 def _decode(parser: Parser) -> None:
-    parser.description = "Cut a stream into its messages."
     _framed(parser)
     parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: standard input")
     _output(parser)
@@ -236,7 +244,6 @@ def _decode(parser: Parser) -> None:
 
 
 def _encode(parser: Parser) -> None:
-    parser.description = "Write messages as a stream."
     _framed(parser)
     parser.add_argument(
         "message", metavar="MESSAGE", nargs="*", help="a message, or @FILE for a file's content"
@@ -245,45 +252,41 @@ def _encode(parser: Parser) -> None:
 
 
 def _explain(parser: Parser) -> None:
-    parser.description = "Draw a framing."
     _framed(parser)
     parser.add_argument("hex", metavar="HEX", nargs="*", help="the first bytes of a stream: 00ff or 00 ff")
 
 
 def _guess(parser: Parser) -> None:
-    parser.description = "Name the framing of recorded streams."
     parser.add_argument("file", metavar="FILE", nargs="+", help="a recorded stream; - is standard input")
     parser.add_argument("-n", dest="number", metavar="N", type=_count, default=5, help="answers (default: 5)")
 
 
 def _list(parser: Parser) -> None:
-    parser.description = "Show the protocols that have a name."
     parser.add_argument(
         "-o", dest="output", choices=("text", "json", "markdown"), default="text", help="default: %(default)s"
     )
 
 
 def _info(parser: Parser) -> None:
-    parser.description = "Say what runs here."
+    """It takes what all take."""
 
 
 def _completion(parser: Parser) -> None:
-    parser.description = "Print the shell's completion script: framewire completion bash > FILE"
     parser.add_argument("shell", metavar="SHELL", help="bash, zsh or tcsh")
 
 
-VERBS: dict[str, Callable[[Parser], None]] = {
-    "connect": _connect,
-    "listen": _listen,
-    "bench": _bench,
-    "decode": _decode,
-    "encode": _encode,
-    "explain": _explain,
-    "guess": _guess,
-    "list": _list,
-    "info": _info,
-    "demo": _demo,
-    "completion": _completion,
+VERBS: dict[str, tuple[Callable[[Parser], None], str]] = {
+    "connect": (_connect, "Send messages, or standard input, and show what the peer answers, to its end."),
+    "listen": (_listen, "Serve many clients at once: print what they send, or answer it."),
+    "bench": (_bench, "Load a server that answers each message with one; show how long the answers take."),
+    "decode": (_decode, "Cut a stream into its messages."),
+    "encode": (_encode, "Write messages as a stream."),
+    "explain": (_explain, "Draw a framing."),
+    "guess": (_guess, "Name the framing of recorded streams."),
+    "list": (_list, "Show the protocols that have a name."),
+    "info": (_info, "Say what runs here."),
+    "demo": (_demo, "Cut recorded streams, then talk."),
+    "completion": (_completion, "Print the shell's completion script: framewire completion bash > FILE"),
 }
 
 
@@ -292,8 +295,8 @@ def whole() -> argparse.ArgumentParser:
     command = _Command(prog="framewire")
     command.add_argument("--version", action="version", version=f"framewire {__version__}")
     verbs = command.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
-    for name, define in VERBS.items():
-        define(parser := verbs.add_parser(name))
+    for name, (define, description) in VERBS.items():
+        define(parser := verbs.add_parser(name, description=description, help=description))
         _common(parser)
     return command
 
@@ -302,8 +305,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """What the command line says; SystemExit where it is wrong, or was a question."""
     if not argv or argv[0] not in VERBS:
         return whole().parse_args(argv)
-    parser = Parser(prog=f"framewire {argv[0]}")
-    VERBS[argv[0]](parser)
+    define, description = VERBS[argv[0]]
+    parser = Parser(prog=f"framewire {argv[0]}", description=description)
+    define(parser)
     _common(parser)
     # Options may stand anywhere, also between messages, which plain parsing refuses.
     options = parser.parse_intermixed_args(argv[1:])

@@ -14,7 +14,7 @@ from time import gmtime, strftime, time
 
 from .. import sockets
 from .._preset import Protocol
-from ..errors import ConnectionLost, DecodeError, DeclarationError, EncodeError, Timeout, Truncated
+from ..errors import ConnectionLost, DeclarationError, DecodeError, EncodeError, Timeout, Truncated
 from ..protocols import PRESETS
 from .convert import broken, chosen, declared
 from .report import BROKEN, FAILED, TIMED_OUT, USAGE, Failure, safe
@@ -47,7 +47,7 @@ _HINTS = {
 
 
 class Place:
-    """Where a connection stands: its number here, how many messages it has received, the next one's offset."""
+    """Where a connection stands: its number, how many messages it has received, the next one's offset."""
 
     __slots__ = ("conn", "number", "offset", "more")
 

@@ -1,4 +1,4 @@
-"""`framewire listen --exec`: a program for each connection, which reads and writes messages as lines or so."""
+"""`framewire listen --exec`: a program for each connection, whose stdin and stdout are messages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import threading
 
 from .._loops import stop_reading
 from ..errors import FramewireError
+from .apps import App
 from .convert import Input, chosen, writer
 from .report import USAGE, Failure, Output, explain, note
-from .serving import App
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class _Program:
             explain(failure, self._options.color)
             conn.abort()
         except FramewireError as error:
-            note(f"{' '.join(map(str, self._process.args))}: {error}", choice=self._options.color)
+            note(f"{self._options.exec}: {error}", choice=self._options.color)
             stop_reading(conn)
         except (OSError, ValueError):
             pass  # the connection has ended, and this with it

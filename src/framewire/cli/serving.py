@@ -1,21 +1,20 @@
 """`framewire listen`: many clients at once, or with --once one and this process's standard input.
 
-What becomes of a message is an `App`: printed, echoed, answered, handed to a program. The library's Server
-runs it; with --once it runs here.
+What becomes of a message is an `App`'s: printed, answered, handed to a program. The library's Server runs it;
+with --once it runs here.
 """
 
 from __future__ import annotations
 
 import threading
-from itertools import count
 
 from .. import sockets
 from .._handler import PROXY_HEADER, proxied
-from ..errors import DeclarationError, EncodeError, EndOfStream, FramewireError, Timeout
+from ..errors import DeclarationError, EndOfStream, FramewireError, Timeout
 from ..framings import Delimited, FixedLength, LengthPrefixed, Netstring, UntilEOF
 from ..protocols import PRESETS
-from .convert import argument
-from .live import Live, tracer
+from .apps import App, Printer, Replier
+from .live import Live
 from .network import Place, address_of, cannot, failure_of, framings_of, peer_of, server_tls, shown, standing
 from .report import DONE, TIMED_OUT, USAGE, Failure, Output, note, safe
 from .session import Nothing, Signalled, caught, source_for, talk
@@ -30,86 +29,6 @@ if TYPE_CHECKING:
     from ..sockets import MessageSocket
 
 __all__ = ["run"]
-
-
-# --- what becomes of messages --------------------------------------------------------------------------
-
-
-class App:
-    """Numbers connections and tells of them. Subclasses say what becomes of messages."""
-
-    mode = "selector"
-
-    def __init__(self, options: Namespace, output: Output) -> None:
-        self.options = options
-        self.live = Live(output, options, several=True)
-        self.lock = threading.Lock()
-        self._numbers = count(1)
-
-    def opened(self, conn: MessageSocket[Any]) -> None:
-        """Before a connection's first message."""
-        conn.state = place = Place(next(self._numbers), standing(conn))
-        if self.options.verbose > 1:
-            conn._trace = tracer(self.options.color, f"#{place.conn} ")
-        with self.lock:
-            self.live.event(place, "open", conn)
-
-    def message(self, conn: MessageSocket[Any], message: bytes) -> bytes | None:
-        """One message has come; the reply."""
-        raise NotImplementedError
-
-    def closed(self, conn: MessageSocket[Any], error: BaseException) -> None:
-        """After a connection's last message."""
-        if conn.state is None:
-            return  # its PROXY header never came
-        with self.lock:
-            self.live.flush()
-            if isinstance(error, EndOfStream):
-                self.live.event(conn.state, "close", conn)
-            else:
-                self.live.event(conn.state, "error", conn, str(error))
-
-    def stop(self) -> None:
-        """Enough messages have come."""
-
-
-class Printer(App):
-    """Prints what comes."""
-
-    def message(self, conn: MessageSocket[Any], message: bytes) -> None:
-        place, live, wanted = conn.state, self.live, self.options.number
-        with self.lock:
-            if wanted is not None and live.written >= wanted:
-                return
-            try:
-                live.add(place, message)
-            except Failure as failure:
-                raise EncodeError("; ".join(failure.lines)) from failure
-            if live.needs_offsets:
-                place.offset = standing(conn)
-            if not conn.ready or live.written == wanted:
-                live.flush()
-        if live.written == wanted:
-            self.stop()
-
-
-class Replier(App):
-    """Answers every message: with itself, or always the same."""
-
-    def __init__(self, options: Namespace, output: Output, send_framing: Framing) -> None:
-        super().__init__(options, output)
-        self._reply = None if options.reply is None else argument(options.reply, options.input)
-        self._answered = count(1)
-        if self._reply is not None:
-            try:
-                send_framing.encoder().encode(self._reply)
-            except EncodeError as error:
-                raise Failure(USAGE, f"--reply: {error}") from error
-
-    def message(self, conn: MessageSocket[Any], message: bytes) -> bytes:
-        if self.options.number is not None and next(self._answered) == self.options.number:
-            self.stop()
-        return message if self._reply is None else self._reply
 
 
 def app_for(options: Namespace, output: Output, framing: Framing, send_framing: Framing | None) -> App:
@@ -213,7 +132,9 @@ def _announce(options: Namespace, output: Output, address: str, framing: Framing
     if options.tls_cert is not None:
         where = f"tls://{where.removeprefix('tls://')}"
     if not options.quiet:
-        note(f"listening on {where} ({described(options.framing, framing)})", choice=options.color, named=False)
+        note(
+            f"listening on {where} ({described(options.framing, framing)})", choice=options.color, named=False
+        )
     if options.print_address:
         output.line(where)
 
