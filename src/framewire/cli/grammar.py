@@ -6,12 +6,12 @@ from __future__ import annotations
 import argparse
 
 from .._version import __version__
-from .report import USAGE, note, safe
+from .report import USAGE, columns, note, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 __all__ = ["HELP", "VERBS", "Parser", "parse", "whole"]
 
@@ -37,7 +37,22 @@ exit status  0 done  1 no connection, or lost  2 usage  3 a framing or a limit w
 """
 
 
+_width: list[int] = []
+
+
+class _Formatter(argparse.HelpFormatter):
+    """As argparse's, which imports shutil for the width of the terminal with every argument that is added."""
+
+    def __init__(self, prog: str) -> None:
+        if not _width:
+            _width.append(columns())
+        super().__init__(prog, width=_width[0])
+
+
 class Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Formatter, **options)
+
     def error(self, message: str) -> NoReturn:
         note(message, f"{self.prog} --help shows what it takes")
         raise SystemExit(USAGE)
@@ -305,10 +320,19 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """What the command line says; SystemExit where it is wrong, or was a question."""
     if not argv or argv[0] not in VERBS:
         return whole().parse_args(argv)
+    # Looking for translations of argparse's own words, which nobody installs, takes a millisecond.
+    vars(argparse)["_"] = str
     define, description = VERBS[argv[0]]
     parser = Parser(prog=f"framewire {argv[0]}", description=description)
     define(parser)
     _common(parser)
+    # Known, it is not drawn up for every run.
+    forms = {"*": "[{}..]", "?": "[{}]", "+": "{}.."}
+    words = [
+        forms.get(str(action.nargs), "{}").format(action.metavar)
+        for action in parser._get_positional_actions()
+    ]
+    parser.usage = " ".join(["%(prog)s", *words, "[OPTIONS]"])
     # Options may stand anywhere, also between messages, which plain parsing refuses.
     options = parser.parse_intermixed_args(argv[1:])
     options.verb = argv[0]

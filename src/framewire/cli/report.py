@@ -25,8 +25,9 @@ RED, GREEN, DIM = "31", "32", "2"
 
 # Controls of C0 and C1, DEL, marks that turn the direction of text, line and paragraph separators, invisible
 # tags and annotations, and the surrogates that stand for undecodable bytes of the system's own strings.
-UNSAFE = re.compile(
-    "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+UNSAFE = (
+    "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\0": r"\0"}
 
@@ -49,7 +50,9 @@ def safe(text: str) -> str:
     >>> safe("a\x1b[2J\n")
     'a\\x1b[2J\\n'
     """
-    return UNSAFE.sub(_escaped, text)
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(UNSAFE, _escaped, text)
 
 
 class Failure(Exception):
