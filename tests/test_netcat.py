@@ -99,16 +99,16 @@ def says(data: bytes) -> Callable[[socket.socket], None]:
 # --- connect --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("engine", BACKENDS)
 @pytest.mark.parametrize("mode", ["threads", "selector", "processes"])
-def test_request_and_reply(mode: str, backend: str) -> None:
-    with listening("u32", "--echo", "--mode", mode, backend=backend) as (address, server):
-        assert run("connect", address, "u32", "ping", "pong", "-n2", backend=backend) == (
+def test_request_and_reply(mode: str, engine: str) -> None:
+    with listening("u32", "--echo", "--mode", mode, backend=engine) as (address, server):
+        assert run("connect", address, "u32", "ping", "pong", "-n2", backend=engine) == (
             0,
             b"ping\npong\n",
             "",
         )
-        done = run("connect", address, "u32", "-o", "json", source=b"a\nb\n", backend=backend)
+        done = run("connect", address, "u32", "-o", "json", source=b"a\nb\n", backend=engine)
         assert (done[0], done[2]) == (0, "")
         records = [json.loads(line) for line in done[1].splitlines()]
         assert [sorted(record) for record in records] == 2 * [
@@ -130,9 +130,6 @@ def test_bulk_goes_both_ways_at_once() -> None:
     source = b"".join(b"%d\n" % number for number in range(300_000))
     with listening("u32", "--echo") as (address, _):
         assert run("connect", address, "u32", source=source) == (0, source, "")
-        assert run(
-            "connect", address, "u32", "-i", "raw", "-o", "raw", "--max-frame", "1G", source=source[:-1]
-        )[0] in (1, 3), "the server's limit"
 
 
 def test_both_outer_sides_are_framings(tmp_path: Path) -> None:
@@ -250,7 +247,7 @@ def test_unsent_messages_are_told() -> None:
     with peer(refuse) as address:
         status, _, err = run("connect", address, "u32", source=b"z" * 900_000 + b"\n" + b"y\n" * 5_000_000)
     assert status == 1
-    assert "not sent" in err or "is lost" in err
+    assert "not all of the input was sent" in err or "is lost" in err
 
 
 # --- how it ends ----------------------------------------------------------------------------------------
@@ -394,10 +391,10 @@ def test_a_program_for_each_connection() -> None:
     assert "there is no program" in run("listen", ":0", "u32", "--exec", "no-such-program")[2]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_once_is_a_chat(backend: str) -> None:
-    with listening("u32", "--once", backend=backend) as (address, server):
-        with start("connect", address, "u32", backend=backend) as client:
+@pytest.mark.parametrize("engine", BACKENDS)
+def test_once_is_a_chat(engine: str) -> None:
+    with listening("u32", "--once", backend=engine) as (address, server):
+        with start("connect", address, "u32", backend=engine) as client:
             for speaker, hearer in ((server, client), (client, server), (server, client)):
                 speaker.stdin.write(b"hello\n")
                 speaker.stdin.flush()
@@ -484,7 +481,9 @@ def test_nothing_raw_in_any_format(form: str, verb: str) -> None:
         assert out.count(b"\n") >= len(HOSTILE) + 1
 
 
-@pytest.mark.parametrize("framing", ["u32", "netstring", "digits:3", "u16,magic=\\x01", "lines,max_frame=2"])
+@pytest.mark.parametrize(
+    "framing", ["u32", "netstring", "digits:3", "u16,offset=1,magic=\\x01", "lines,max_frame=2"]
+)
 def test_nothing_raw_in_errors(framing: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     for hostile in [*HOSTILE[::12], *HOSTILE[-4:]]:
         with peer(says(hostile * 3 + b"\n")) as address:

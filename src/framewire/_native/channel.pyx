@@ -120,16 +120,20 @@ cdef class Channel(Receiver):
         cdef Py_ssize_t count = 0
         cdef unsigned long long size = 0, began
         cdef list messages
+        cdef bint waits
         while count < FAIR and size < FAIR_SIZE and self._unsent() < self.high_water:
+            waits = wait and count == 0
             self._enter_recv()
+            self.corks -= waits  # what other threads send meanwhile goes at once
             try:
                 began = self._decoder().position
-                messages = self._frames(1, until if wait and count == 0 else NULL, -1, count == 0)
+                messages = self._frames(1, until if waits else NULL, -1, count == 0)
                 if messages:
                     size += self.decoder.position - began
                     if self.codec is not None or self._trace is not None:
                         messages = self._shown(messages)
             finally:
+                self.corks += waits
                 self._leave_recv()
             if not messages:
                 return None

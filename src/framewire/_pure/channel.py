@@ -112,9 +112,14 @@ class Channel(Receiver["T"]):
         count = size = 0
         while count < FAIR and size < FAIR_SIZE and self.unsent < self._high_water:
             began = self._decoder.offset
-            messages = self._receiving.run(
-                self._now(), "recv", self._pull, 1, until if wait and not count else None, not count
-            )
+            waits = wait and not count
+            self._corks -= waits  # what other threads send meanwhile goes at once
+            try:
+                messages = self._receiving.run(
+                    self._now(), "recv", self._pull, 1, until if waits else None, not count
+                )
+            finally:
+                self._corks += waits
             if not messages:
                 return None
             size += self._decoder.offset - began

@@ -11,6 +11,7 @@ import threading
 from .. import sockets
 from .._handler import PROXY_HEADER, proxied
 from ..errors import DeclarationError, EndOfStream, FramewireError, Timeout
+from ..fields import escape_bytes
 from ..framings import Delimited, FixedLength, LengthPrefixed, Netstring, UntilEOF
 from ..protocols import PRESETS
 from .apps import App, Printer, Replier
@@ -122,6 +123,9 @@ def _log_to_stderr(options: Namespace) -> None:
             lines = [what.replace("(max_frame)", "(--max-frame)"), *([f"frame {rest}"] if place else [])]
             note(*lines, *([f"{type(error).__name__}: {error}"] if error else []), choice=options.color)
 
+    # Of a connection, too, it tells what is worth knowing; -vv shows the rest.
+    connection = logging.getLogger("framewire.connection")
+    connection.handlers, connection.propagate = [logging.NullHandler()], False
     logger = logging.getLogger("framewire.server")
     logger.handlers = [Notes(logging.ERROR if options.quiet else logging.WARNING)]
     logger.propagate = False
@@ -159,7 +163,8 @@ def described(text: str, framing: Framing) -> str:
     elif isinstance(framing, FixedLength):
         what = f"{framing.size} bytes a message"
     elif isinstance(framing, Delimited):
-        what = "a mark ends each message"
+        marks = " or ".join(escape_bytes(mark) for mark in framing._plan[6])
+        what = f"{marks} ends each message"
     elif isinstance(framing, UntilEOF):
         what = "one message, to the end of the stream"
     else:

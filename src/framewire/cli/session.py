@@ -309,12 +309,19 @@ class Session:
             dates.append(due)
         return max(0.0, min(dates) - monotonic()) if dates else None
 
+    def _has_more(self) -> bool:
+        """Whether there are messages that can be sent no more; nothing is waited for."""
+        source = self._source
+        if self._pending or source.fd < 0:
+            return bool(self._pending) or not source.ended
+        return not source.ended and bool(_poll([source.fd], [], 0)) and bool(os.read(source.fd, 1))
+
     def _part(self) -> None:
         """The end, in which nothing that was sent may be lost."""
         conn, options = self._conn, self._options
-        if self._peer_ended and self._pending:
+        if self._peer_ended and self._has_more():
             conn.close(timeout=0)
-            text = f"the peer ended the stream, and {len(self._pending)} messages were not sent"
+            text = "the peer ended the stream, and not all of the input was sent"
             raise Failure(FAILED, text, "--one-way goes on sending behind the peer's end")
         conn.flush(timeout=_FAREWELL)
         patience = _LINGER if self._sent else 0
