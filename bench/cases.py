@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import framewire as fw
 from framewire import _backend
 
-from . import floor, live
+from . import floor, live, serve
 from .paired import Side, timed, unrolled
 from .rivals import Feed
 
@@ -439,8 +439,35 @@ def _live() -> list[Case]:
     ]
 
 
+def _serving() -> list[Case]:
+    """Echo servers of 64 bytes, so many connections with 16 requests in flight on each."""
+    rows = (
+        (64, "C on epoll", "", 1.5),
+        (1000, "C on epoll", "", 1.6),
+        (64, "selectors, recv_into, tuned", "servers.selectors_tuned", 1.4),
+        (64, "selectors as usually written", "servers.selectors_usual", 5.5),
+        (64, "Twisted", "servers.twisted", 6.5),
+        (64, "Protocol on uvloop", "servers.protocol_on_uvloop", 2.2),
+    )
+    packages = {"Twisted": ("twisted",), "Protocol on uvloop": ("uvloop",)}
+    return [
+        Case(
+            f"serve/{connections}x16",
+            name,
+            goal,
+            serve.against(rival, connections, 16, packages.get(name, ())),
+            at_most=not rival,
+            most_pairs=7,
+            packages=packages.get(name, ()),
+            seconds=0.2,
+        )
+        for connections, name, rival, goal in rows
+    ]
+
+
 CASES = (
     *_live(),
+    *_serving(),
     Case("decode/u32/64B", "bytes objects in C", 0.80, against_floor(U32, "u32", 64)),
     Case("decode/u32/1KiB", "bytes objects in C", 0.95, against_floor(U32, "u32", 1024)),
     Case("decode/u32/64KiB", "bytes objects in C", 0.95, against_floor(U32, "u32", 65536)),

@@ -19,6 +19,7 @@ from framewire import _backend, server, sockets
 # for fewer random examples, where .ci/run repeats the suite on other interpreters and builds.
 LEVEL = os.environ.get("FRAMEWIRE_TEST", "normal")
 FULL = LEVEL == "full"
+SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
 
 
 def examples(normal: int, full: int) -> int:

@@ -16,6 +16,8 @@ from contextlib import ExitStack
 from random import Random
 from typing import Any
 
+from conftest import SANITIZED
+
 import framewire as fw
 from framewire.testing import SimulatedStream, random_script
 
@@ -360,4 +362,7 @@ class Processes(Served):
 
 
 DRIVERS: list[Callable[[], Driver]] = [Tcp, Unix, Portable, Pipes, Selecting, Simulated]
-SERVED: list[Callable[[], Driver]] = [Threads, Selector, *([Processes] if hasattr(os, "fork") else [])]
+SERVED: list[Callable[[], Driver]] = [Threads, Selector]
+# A process that has threads cannot be forked under the sanitizers: their allocator has locks.
+if hasattr(os, "fork") and not SANITIZED:
+    SERVED.append(Processes)

@@ -542,7 +542,7 @@ def test_a_stopped_reader_stops_the_sender(backend: _backend.Backend) -> None:
 
 
 def test_cork_gathers(backend: _backend.Backend) -> None:
-    stream = SimulatedStream([None])
+    stream = SimulatedStream([None], capacity=1 << 20)
     conn = fw.MessageSocket(stream, U16)
     with conn.cork():
         for _ in range(100):
@@ -553,15 +553,15 @@ def test_cork_gathers(backend: _backend.Backend) -> None:
         assert conn.events == 1, "what is corked does not ask for room"
     assert stream.calls == ["send"] and conn.unsent == 0
     with conn.cork():
-        for _ in range(3000):
+        for _ in range(12_000):
             conn.send(b"x" * 60)
-        assert 2 <= stream.calls.count("send") <= 7 and conn.unsent < 65536 + 100
+        assert 2 <= stream.calls.count("send") <= 7 and conn.unsent < (256 << 10) + 100
     with pytest.raises(KeyError):
         with conn.cork():
             conn.send(b"last")
             raise KeyError
     conn.close()
-    assert stream.sent == U16.encode_many([b"x" * 60] * 100 + [b"inner"] + [b"x" * 60] * 3000 + [b"last"])
+    assert stream.sent == U16.encode_many([b"x" * 60] * 100 + [b"inner"] + [b"x" * 60] * 12_000 + [b"last"])
 
 
 def test_recv_sends_what_is_corked(backend: _backend.Backend) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import FULL
+from conftest import FULL, SANITIZED
 
 import framewire as fw
 from framewire import _backend
@@ -91,11 +91,7 @@ print(resident() - before)
     )
 
 
-def sanitized() -> bool:
-    return "libasan" in os.environ.get("LD_PRELOAD", "")
-
-
-native_only = pytest.mark.skipif(sanitized(), reason="under the sanitizers memory costs more")
+native_only = pytest.mark.skipif(SANITIZED, reason="under the sanitizers memory costs more")
 
 
 @linux

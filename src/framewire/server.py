@@ -89,7 +89,8 @@ class _Service:
         self._counting = threading.Lock()
         self._warned_at = -1e9
         self.stopping = False
-        import logging  # now, as there may be no descriptor left to read it with when there is something to say
+        # Now: there may be no descriptor left to read it with when there is something to say.
+        import logging
 
         self._logger = logging.getLogger("framewire.server")
 
@@ -390,8 +391,9 @@ class Server:
     `mode`: "threads", a thread each connection, where a handler may wait, and in which it may also receive;
     "selector", one thread for all, where a handler must not wait (`conn.timeout` is 0, so that recv raises
     BlockingIOError); "processes", `workers` (one each CPU) of the selector kind, forked off from a supervisor
-    process and started again when they die. `on_connect(conn)` is called before a connection's first message,
-    `on_close(conn, error)` after its last, with what ended it (EndOfStream, usually); both as handlers are.
+    process and started again when they die; start it before threads of your own. `on_connect(conn)` is
+    called before a connection's first message, `on_close(conn, error)` after its last, with what ended it
+    (EndOfStream, usually); both as handlers are.
 
     At most `max_connections` are open; more wait in the system's queue of `backlog`. `max_buffered` bytes of
     unfinished messages may be held in all, else the connection with the most is ended; asked 4 times a
@@ -536,19 +538,11 @@ class Server:
             raise ValueError(f"grace={grace!r} must be 0 or more seconds")
         engine = self._engine
         if engine is None:
-            self.close()
+            self._unbind()
             return
         engine.stop(grace)
         if threading.current_thread() is not self._thread and not engine.runs_here():
             self._done.wait(grace + 10)
-        self.close()
-
-    def close(self) -> None:
-        """Stop listening, if it has not run; what `shutdown` does in the end."""
-        if self._listener is not None and self._done.is_set():
-            self._listener.close()
-        if self._held is not None:
-            self._held.close()
 
     def stats(self) -> ServerStats:
         """The counters so far, over all connections. Safe from any thread.
@@ -582,8 +576,14 @@ class Server:
         try:
             self._engine.run()
         finally:
+            self._unbind()
             self._done.set()
-            self.close()
+
+    def _unbind(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        if self._held is not None:
+            self._held.close()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._engine.stop(LINGER if self._engine.stop_at is None else 0)

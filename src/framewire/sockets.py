@@ -16,6 +16,7 @@ import sys
 import warnings
 from collections import namedtuple
 from time import monotonic, sleep
+from weakref import WeakKeyDictionary
 
 from . import _address, _backend, _child, _devices, _options, errors
 from ._preset import Protocol
@@ -79,6 +80,8 @@ __all__ = [
 ]
 
 _HIGH_WATER = 1 << 20
+# Beside the connections, which are many; those that `reconnect` makes are few.
+_attempt_counts: WeakKeyDictionary[MessageSocket[Any], int] = WeakKeyDictionary()
 _SLICE = 0.25  # how often a listener that cannot be woken looks whether it was closed
 _SHOWN = 75  # bytes of a message in a log
 # What accept(2) reports of a connection that died before it was accepted.
@@ -112,7 +115,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
     (2, b'one', b'two')
     """
 
-    __slots__ = ("_framing", "_send_framing", "_local", "_peer", "_ended", "_log", "attempt", "state")
+    __slots__ = ("_framing", "_send_framing", "_local", "_peer", "_ended", "_log", "state")
 
     if TYPE_CHECKING:
         _transport: Any
@@ -123,8 +126,6 @@ class MessageSocket(_backend.channel.Channel["T"]):
         _ended: str | None
         _log: Logger | None
 
-    attempt: int
-    """Of a connection made by `reconnect`: how many attempts it took, 1 at best."""
     state: Any
     """The user's: what a server's handler remembers of a connection. None at first."""
 
@@ -162,7 +163,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
             raise TypeError(f"a socket is required, not {type(sock).__name__}")
         self._framing, self._send_framing = framing, send_framing
         self._local = self._peer = self._ended = self._log = None
-        self.attempt, self.state = 1, None
+        self.state = None
         super().__init__(
             transport,
             codec=calls,
@@ -307,6 +308,11 @@ class MessageSocket(_backend.channel.Channel["T"]):
         self._connecting = False
         self._local = None
         self._name()
+
+    @property
+    def attempt(self) -> int:
+        """Of a connection made by `reconnect`: how many attempts it took, 1 at best."""
+        return _attempt_counts.get(self, 1)
 
     # --- logging -------------------------------------------------------------------------------------
 
@@ -850,7 +856,7 @@ def _attempts(
             _log_failure(address, attempt, error)
             attempt += 1
         else:
-            conn.attempt, attempt = attempt, 1
+            _attempt_counts[conn], attempt = attempt, 1
             opened = monotonic()
             try:
                 yield conn

@@ -45,6 +45,16 @@ cdef extern from *:
         return sendmsg(fd, &message, flags);
     }
 
+    /* recv(2) into one part, and what comes behind it into a second one. */
+    static inline ssize_t fw_receive_parts(int fd, struct iovec *parts, int flags)
+    {
+        struct msghdr message;
+        memset(&message, 0, sizeof message);
+        message.msg_iov = parts;
+        message.msg_iovlen = 2;
+        return recvmsg(fd, &message, flags);
+    }
+
     /* Poll for `reader` and `writer`, each if it is not negative. */
     static inline int fw_wait_for(int reader, int writer, int milliseconds)
     {
@@ -86,6 +96,8 @@ cdef extern from *:
     Py_ssize_t read(int fd, void *data, size_t size) nogil
     Py_ssize_t writev(int fd, const iovec *parts, int count) nogil
     Py_ssize_t send_parts "fw_send_parts"(int fd, iovec *parts, int count, int flags) nogil
+    Py_ssize_t receive_parts "fw_receive_parts"(int fd, iovec *parts, int flags) nogil
+    Py_ssize_t readv(int fd, const iovec *parts, int count) nogil
     int wait_for "fw_wait_for"(int reader, int writer, int milliseconds) nogil
     double monotonic "fw_monotonic"() nogil
     double coarse "fw_coarse"() nogil

@@ -11,7 +11,7 @@ from ._system cimport *
 from .codec cimport Decoder
 from .receiving cimport Receiver
 from .sending cimport SMALL
-from .stream cimport DEFAULT, OTHER, READ, SOCKET, WRITE, Until, Watch, short
+from .stream cimport DEFAULT, OTHER, READ, SOCKET, WRITE, Until, Watch, limits_of, short
 
 from .. import errors
 
@@ -42,14 +42,9 @@ cdef class Channel(Receiver):
             if is_unix(self.reader):
                 self.small = SMALL_UNIX
         self.opened = self.last_in = self._clock() if self.direct == OTHER else coarse()
-        if frame_timeout is not None or idle_timeout is not None or heartbeat is not None:
-            self.watch = Watch()
-            self.watch.frame_timeout = -1 if frame_timeout is None else frame_timeout
-            self.watch.idle_timeout = -1 if idle_timeout is None else idle_timeout
-            self.watch.peer_timeout = -1 if peer_timeout is None else peer_timeout
-            self.watch.heartbeat = heartbeat
-            self.watch.last_out = self.watch.frame_since = self.opened
-            self.watch.frame_at = -1
+        self.limits = limits_of(frame_timeout, idle_timeout, peer_timeout, heartbeat)
+        if heartbeat is not None:
+            self._watching().last_out = self.opened
         self._closed = False
 
     @property
@@ -75,8 +70,8 @@ cdef class Channel(Receiver):
         if self.decoder is not None:
             index, position, buffered = self.decoder.index, self.decoder.position, self.decoder._buffered()
             cut = self.decoder.cut or cut
-        if self.watch is not None:
-            index -= <Py_ssize_t> self.watch.beats
+        if self.limits is not None and self.limits.heartbeat is not None:
+            index -= <Py_ssize_t> (<Watch> self.limits).beats
         return (index - len(cut), self.messages_out, position + <unsigned long long> buffered, self.bytes_out,
                 self.reads, self.writes, buffered + sum([len(frame) for frame in cut]), self._unsent(),
                 self.opened, self.last_in)
@@ -118,27 +113,28 @@ cdef class Channel(Receiver):
     cdef object _answer(self, handler, bint wait, const Until *until):
         """None when no message is left, True if there may be more, or a generator of replies."""
         cdef Py_ssize_t count = 0
-        cdef unsigned long long size = 0, began
+        cdef Decoder decoder = self._decoder()
+        cdef unsigned long long began = decoder.position
         cdef list messages
         cdef bint waits
-        while count < FAIR and size < FAIR_SIZE and self._unsent() < self.high_water:
+        while count < FAIR and decoder.position - began < FAIR_SIZE and self._unsent() < self.high_water:
             waits = wait and count == 0
             self._enter_recv()
             self.corks -= waits  # what other threads send meanwhile goes at once
             try:
-                began = self._decoder().position
-                messages = self._frames(1, until if waits else NULL, -1, count == 0)
-                if messages:
-                    size += self.decoder.position - began
+                message = decoder._whole() if count and self._is_plain() else None
+                if message is None:
+                    messages = self._frames(1, until if waits else NULL, -1, count == 0)
+                    if not messages:
+                        return None
                     if self.codec is not None or self._trace is not None:
                         messages = self._shown(messages)
+                    message = messages[0]
             finally:
                 self.corks += waits
                 self._leave_recv()
-            if not messages:
-                return None
             count += 1
-            reply = handler(self, messages[0])
+            reply = handler(self, message)
             if reply is None:
                 continue
             if is_generator(reply):
@@ -146,13 +142,19 @@ cdef class Channel(Receiver):
             self._send(reply, until, False)
         return True
 
+    cdef bint _is_plain(self) noexcept:
+        """Whether what the decoder cuts is what is delivered, and is delivered at once."""
+        return (self.codec is None and self._trace is None and not self.decoder.cut and not self._closed
+                and (self.limits is None or self.limits.heartbeat is None))
+
     def _check(self):
         """Raise if one of the connection's own timeouts is over, and say a heartbeat if it is time; what
         `recv` does while it waits. How many seconds until that is due again."""
-        self._need_open()
-        if self.watch is None:
+        if self._closed:
+            raise errors.closed_here(self._peer_name())
+        if self.limits is None:
             return 1e9
-        if self.watch.frame_timeout >= 0:
+        if self.limits.frame_timeout >= 0:
             self._watch_frame()
         return self._watch_peer()
 

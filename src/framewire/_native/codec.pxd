@@ -28,6 +28,7 @@ cdef class Decoder:
     cdef Block block
     cdef PyObject *large
     cdef Py_ssize_t large_size, large_fill
+    cdef Py_ssize_t trusted        # the size of the last large frame that came whole
     cdef bytes large_head
     cdef uint64_t skipping         # bytes of an oversized frame still to discard
     cdef bint discarding           # up to the next mark
@@ -76,4 +77,5 @@ cdef class Decoder:
     cdef object _result(self, list out)
     cdef list _decode(self, object data, object limit, bint views)
     cdef int _take(self, const uint8_t *p, Py_ssize_t size, bytes whole) except -1
+    cdef bytes _whole(self)
     cdef object _next(self, bint views)

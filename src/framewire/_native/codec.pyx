@@ -289,7 +289,8 @@ cdef class Decoder:
         cdef Py_ssize_t head = <Py_ssize_t> self.cursor.start
         cdef Py_ssize_t whole = <Py_ssize_t> self.cursor.stop - head
         self.large_head = PyBytes_FromStringAndSize(<const char *> p, head)
-        self.large = new_bytes(NULL, min(whole, max(2 * (size - head), FIRST_LARGE)))
+        # As much as has come already once, the peer may announce again.
+        self.large = new_bytes(NULL, min(whole, max(2 * (size - head), FIRST_LARGE, self.trusted)))
         self.large_size = whole
         self.large_fill = 0
         self.direct = False
@@ -319,6 +320,7 @@ cdef class Decoder:
         cdef object frame = <object> self.large
         Py_XDECREF(self.large)
         self.large = NULL
+        self.trusted = self.large_size
         self.position += PyBytes_GET_SIZE(self.large_head) + self.large_size
         self.large_head = b""
         self._count(1)
@@ -811,6 +813,29 @@ cdef class Decoder:
             size -= gone
         self._store(p, size)
         return 0
+
+    cdef bytes _whole(self):
+        """The next frame, if it is of the kinds that fw_next knows and stands whole in the region; None says
+        nothing, but that the other calls must be asked."""
+        cdef fw_frame frame
+        cdef Py_ssize_t before = self.start
+        if (self.end == self.start or not (self.plan.c.simple or self.plan.kind == FW_SCANNED)
+                or self.fault is not None or self.pending is not None or self.large is not NULL
+                or self.skipping or self.discarding or self.lent is not None or self.busy
+                or self.phase_left >= 0):
+            return None
+        self.cursor.pos = before
+        self.direct = False
+        if not fw_next(&self.plan.c, self.data, self.end, &self.cursor, &frame):
+            return None
+        whole = PyBytes_FromStringAndSize(<const char *> self.data + frame.start,
+                                          <Py_ssize_t> (frame.stop - frame.start))
+        self.start = <Py_ssize_t> self.cursor.pos
+        self.position += <unsigned long long> (self.start - before)
+        self.index += 1
+        if self.start == self.end:
+            self._rest()
+        return whole
 
     cdef object _next(self, bint views):
         cdef list out = []

@@ -1,7 +1,7 @@
 from ._csrc cimport uint8_t
 from .codec cimport Block, Decoder
 from .sending cimport Sender
-from .stream cimport Until
+from .stream cimport Until, Watch
 
 
 cdef class Receiver(Sender):
@@ -26,9 +26,12 @@ cdef class Receiver(Sender):
     cdef int _ended(self) except -1
     cdef int _release_block(self) except -1
     cdef int _discard(self, const Until *until) except -1
-    cdef Py_ssize_t _read(self, Block block, uint8_t *p, Py_ssize_t size, bint wait) except -2
+    cdef int _receive_in_place(self, Decoder decoder, list out, Py_ssize_t cap, const Until *until) except -2
+    cdef Py_ssize_t _read(self, Block block, uint8_t *p, Py_ssize_t size, bint wait,
+                          uint8_t *behind=*) except -2
     cdef int _await_input(self, const Until *until) except -1
     cdef int _keep_time(self, int fruitless, const Until *until) except -1
+    cdef Watch _watching(self)
     cdef int _watch_frame(self) except -1
     cdef double _watch_peer(self) except -1
     cdef int _beat(self) except -1

@@ -19,7 +19,7 @@ from ._python cimport PY_SSIZE_T_MAX, Py_XDECREF, PyList_GET_SIZE, bytes_data
 from ._system cimport *
 from .codec cimport Block, Decoder, new_block
 from .encoder cimport acquire_writable
-from .stream cimport DEFAULT, OTHER, PIPE, SOCKET, Until, Watch, short
+from .stream cimport DEFAULT, OTHER, PIPE, SOCKET, Limits, Until, Watch, short
 
 import os
 
@@ -248,7 +248,7 @@ cdef class Receiver(Sender):
         self._need_open()
         if self._connecting:
             self._need_connected(until)
-        if self._unsent():
+        if until is not NULL and self._unsent():
             self._drive()
         while True:
             self._need_open()
@@ -273,7 +273,7 @@ cdef class Receiver(Sender):
                     continue
             if self.over is not None:
                 raise self._error(self.over)
-            if self.watch is not None and self.watch.frame_timeout >= 0:
+            if self.limits is not None and self.limits.frame_timeout >= 0:
                 self._watch_frame()
             if self.eof:
                 self._put_back(self._decoder().feed_eof())
@@ -305,11 +305,11 @@ cdef class Receiver(Sender):
             if not out or live < LONE or (live < 2 * len(out[0]) and decoder._needed() != 0):
                 decoder._settle()
             self._release_block()
-        if out and self.watch is not None and self.watch.heartbeat is not None:
-            heartbeat = self.watch.heartbeat
+        if out and self.limits is not None and self.limits.heartbeat is not None:
+            heartbeat = self.limits.heartbeat
             heard = len(out)
             out[:] = [frame for frame in out if frame != heartbeat]
-            self.watch.beats += <unsigned long long> (heard - len(out))
+            (<Watch> self.limits).beats += <unsigned long long> (heard - len(out))
         return len(out) > 0
 
     # --- reading -------------------------------------------------------------------------------------------
@@ -319,25 +319,12 @@ cdef class Receiver(Sender):
         cdef Decoder decoder
         cdef Block block
         cdef uint8_t small[LONE]
-        cdef uint8_t *p
-        cdef Py_ssize_t count, room = 0
+        cdef Py_ssize_t count
         decoder = self._decoder()
-        if (decoder.large is not NULL and self.direct != OTHER and decoder.large_fill >= DIRECT
-                and decoder.large_size - decoder.large_fill >= DIRECT):
-            p = decoder._large_room(&room)
-            count = self._read(None, p, room, False)
-            if count < 0:
-                if not self._may_sleep(until):
-                    return -1
-                count = self._read(None, p, room, True)
-                if count < 0 or self._closed:
-                    return 0
-            if count == 0:
-                return self._ended()
-            decoder.large_fill += count
-            if decoder.large_fill == decoder.large_size:
-                decoder._run(b"", 0, None, out, cap, False)
-            return 1
+        if decoder.large is not NULL and self.direct != OTHER and (
+                decoder.trusted >= DIRECT or
+                decoder.large_fill >= DIRECT and decoder.large_size - decoder.large_fill >= DIRECT):
+            return self._receive_in_place(decoder, out, cap, until)
         block = borrow()
         try:
             count = self._read(block, block.data, BLOCK, False)
@@ -364,6 +351,28 @@ cdef class Receiver(Sender):
             give_back(block)
         return 1
 
+    cdef int _receive_in_place(self, Decoder decoder, list out, Py_ssize_t cap, const Until *until) except -2:
+        """As _receive, when a large frame has begun: into its own object, and a little of what is behind it,
+        so that the next one begins, too."""
+        cdef uint8_t behind[LONE]
+        cdef Py_ssize_t count, room = 0, gone
+        cdef uint8_t *p = decoder._large_room(&room)
+        cdef bint whole = decoder.large_fill + room == decoder.large_size
+        count = self._read(None, p, room, False, behind if whole else NULL)
+        if count < 0:
+            if not self._may_sleep(until):
+                return -1
+            count = self._read(None, p, room, True, behind if whole else NULL)
+            if count < 0 or self._closed:
+                return 0
+        if count == 0:
+            return self._ended()
+        gone = min(count, room)
+        decoder.large_fill += gone
+        if decoder.large_fill == decoder.large_size:
+            decoder._run(behind, count - gone, None, out, cap, False)
+        return 1
+
     cdef Py_ssize_t _receive_large(self, Decoder decoder, uint8_t *p, const Until *until) except -1:
         """The rest of a large frame, straight into the caller's memory; if it does not come, what has come
         goes where it would have gone."""
@@ -380,7 +389,7 @@ cdef class Receiver(Sender):
                     continue
                 if count == 0:
                     break
-                if self.watch is not None and self.watch.frame_timeout >= 0:
+                if self.limits is not None and self.limits.frame_timeout >= 0:
                     self._watch_frame()
                 self._await_input(until)
                 self._need_open()
@@ -402,12 +411,12 @@ cdef class Receiver(Sender):
         cdef Decoder decoder = self.decoder
         return (decoder is not None and decoder.large is not NULL and self.direct != OTHER
                 and decoder.large_size <= room and decoder.large_size - decoder.large_fill >= DIRECT
-                and (self.watch is None or self.watch.heartbeat is None))
+                and (self.limits is None or self.limits.heartbeat is None))
 
     cdef bint _may_sleep(self, const Until *until) noexcept:
         """Whether there is nothing else to do until something comes: then the receive itself may wait."""
         return (self.direct == SOCKET and until is not NULL and until.timeout < 0
-                and self.watch is None and not self._unsent()
+                and self.limits is None and not self._unsent()
                 and not self._connecting and not self._closed)
 
     cdef int _ended(self) except -1:
@@ -459,21 +468,31 @@ cdef class Receiver(Sender):
             give_back(block)
         return 0
 
-    cdef Py_ssize_t _read(self, Block block, uint8_t *p, Py_ssize_t size, bint wait) except -2:
-        """Receive into p[0..size), which is the start of `block` if there is one: how many bytes, 0 at the
-        end, -1 if there is nothing now. With `wait` it waits, where the system can do that by itself."""
+    cdef Py_ssize_t _read(self, Block block, uint8_t *p, Py_ssize_t size, bint wait,
+                          uint8_t *behind=NULL) except -2:
+        """Receive into p[0..size), which is the start of `block` if there is one, and LONE bytes more into
+        `behind`: how many bytes, 0 at the end, -1 if there is nothing now. With `wait` it waits, where the
+        system can do that by itself."""
         cdef Py_ssize_t count = 0
         cdef int number = 0
+        cdef iovec parts[2]
+        parts[0].iov_base, parts[0].iov_len = p, <size_t> size
+        parts[1].iov_base, parts[1].iov_len = behind, LONE
         while True:
             if self.direct == SOCKET:
-                if wait:
+                if wait and behind is not NULL:
+                    with nogil:
+                        count = receive_parts(self.reader, parts, 0)
+                elif wait:
                     with nogil:
                         count = recv(self.reader, p, size, 0)
+                elif behind is not NULL:
+                    count = receive_parts(self.reader, parts, MSG_DONTWAIT)
                 else:
                     count = recv(self.reader, p, size, MSG_DONTWAIT)
                 number = errno
             elif self.direct == PIPE:
-                count = read(self.reader, p, size)
+                count = readv(self.reader, parts, 2) if behind is not NULL else read(self.reader, p, size)
                 number = errno
             else:
                 try:
@@ -524,7 +543,7 @@ cdef class Receiver(Sender):
         self._need_open()
         writing = self._unsent() and not self.corks and self._drive()
         seconds = self._left(until)
-        if self.watch is not None:
+        if self.limits is not None:
             due = self._watch_peer()
             seconds = due if seconds < 0 else min(seconds, due)
         if not self._wait(True, writing, seconds) and self._left(until) == 0:
@@ -543,40 +562,56 @@ cdef class Receiver(Sender):
             self._need_open()
         return 0
 
+    cdef Watch _watching(self):
+        cdef Watch watch
+        cdef Limits shared = self.limits
+        if type(shared) is not Watch:
+            watch = Watch()
+            watch.shared = shared
+            watch.frame_timeout, watch.idle_timeout = shared.frame_timeout, shared.idle_timeout
+            watch.peer_timeout, watch.heartbeat = shared.peer_timeout, shared.heartbeat
+            watch.frame_at = -1
+            self.limits = watch
+        return <Watch> self.limits
+
     cdef int _watch_frame(self) except -1:
         """Timeout if the frame that has begun takes too long."""
-        cdef Watch watch = self.watch
+        cdef Watch watch
         cdef Decoder decoder = self.decoder
         if decoder is None or not decoder._buffered():
-            watch.frame_at = -1
-        elif watch.frame_at != <long long> decoder.position:
+            if self.limits.heartbeat is None and type(self.limits) is Watch:
+                self.limits = (<Watch> self.limits).shared
+            return 0
+        watch = self._watching()
+        if watch.frame_at != <long long> decoder.position:
             watch.frame_at = <long long> decoder.position
             watch.frame_since = self.last_in
-        elif self._clock() - watch.frame_since >= watch.frame_timeout:
-            raise errors.slow_frame(self._peer_name(), decoder._buffered(), short(watch.frame_timeout))
+        elif self._clock() - watch.frame_since >= self.limits.frame_timeout:
+            raise errors.slow_frame(self._peer_name(), decoder._buffered(), short(self.limits.frame_timeout))
         return 0
 
     cdef double _watch_peer(self) except -1:
         """Judge a silence, and say something into it; how many seconds until that is due again."""
-        cdef Watch watch = self.watch
+        cdef Limits limits = self.limits
+        cdef Watch watch = <Watch> limits if type(limits) is Watch else None
         cdef double now = self._clock(), due = 1e9, left
-        if watch.idle_timeout >= 0:
-            due = self.last_in + watch.idle_timeout - now
+        if limits.idle_timeout >= 0:
+            due = self.last_in + limits.idle_timeout - now
             if due <= 0:
-                raise errors.idle(self._peer_name(), short(watch.idle_timeout))
-        if watch.frame_timeout >= 0 and self.decoder is not None and (
+                raise errors.idle(self._peer_name(), short(limits.idle_timeout))
+        if watch is not None and limits.frame_timeout >= 0 and self.decoder is not None and (
                 watch.frame_at == <long long> self.decoder.position):
-            due = min(due, watch.frame_since + watch.frame_timeout - now)
-        if watch.heartbeat is not None:
-            left = self.last_in + watch.peer_timeout - now
+            due = min(due, watch.frame_since + limits.frame_timeout - now)
+        if limits.heartbeat is not None:
+            left = self.last_in + limits.peer_timeout - now
             if left <= 0:
-                self.over = self.send_over = errors.silent, self._peer_name(), short(watch.peer_timeout)
+                self.over = self.send_over = errors.silent, self._peer_name(), short(limits.peer_timeout)
                 raise self._error(self.over)
             due = min(due, left)
             if self.send_over is None:
-                if watch.last_out + watch.peer_timeout / 3 <= now:
+                if watch.last_out + limits.peer_timeout / 3 <= now:
                     self._beat()
-                due = min(due, watch.last_out + watch.peer_timeout / 3 - now)
+                due = min(due, watch.last_out + limits.peer_timeout / 3 - now)
         return max(0.0, due)
 
     cdef int _beat(self) except -1:
@@ -586,12 +621,12 @@ cdef class Receiver(Sender):
             self._now(&until)
             self._enter_send(&until, "send")
             try:
-                self._enqueue(self.watch.heartbeat)
+                self._enqueue(self.limits.heartbeat)
                 self.messages_out -= 1
                 self._push_all(&until)
             except OSError:
                 pass  # the next send reports it
             finally:
                 self._leave_send(False)
-        self.watch.last_out = self._clock()
+        (<Watch> self.limits).last_out = self._clock()
         return 0

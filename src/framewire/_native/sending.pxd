@@ -19,6 +19,7 @@ cdef class Sender(Stream):
     cdef unsigned char batching, starved, unending, resets
 
     cdef Py_ssize_t _unsent(self) noexcept
+    cdef Py_ssize_t _batch(self) noexcept
     cdef Encoder _encoder(self)
     cdef int _send(self, object message, const Until *until, bint raw) except -1
     cdef object _encoded(self, object message)

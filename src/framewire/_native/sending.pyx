@@ -19,7 +19,7 @@ from ._python cimport *
 from ._system cimport *
 from .codec cimport Block, new_block
 from .encoder cimport Encoder, acquire, wire_size, write_wire
-from .stream cimport DEFAULT, OTHER, PIPE, SOCKET, Until
+from .stream cimport DEFAULT, OTHER, PIPE, SOCKET, Until, Watch
 
 import os
 
@@ -29,7 +29,8 @@ __all__ = ["Sender"]
 
 cdef enum:
     HEAD = 576             # room for the header and trailer of any small message
-    BATCH = 65536          # small messages are joined up to this much for one system call
+    BATCH = 262144         # small messages are joined up to this much for one system call
+    FEW = 8192             # what a cork begins with
 
 
 @cython.final
@@ -80,7 +81,7 @@ cdef class Sender(Stream):
     def send_many(self, messages, timeout=DEFAULT):
         """Send all `messages` with as few system calls as will do, and return how many.
 
-        They are drawn one at a time, when there is room, and held back until 64 KiB have gathered or the
+        They are drawn one at a time, when there is room, and held back until 256 KiB have gathered or the
         iterable ends. Without a timeout all are sent; with one, as many as were taken in time are counted:
         Timeout or BlockingIOError only where that is none. If one cannot be encoded, or the iterable
         raises, those before it are sent. Otherwise as `send`.
@@ -95,7 +96,7 @@ cdef class Sender(Stream):
             self._leave_send(nested)
 
     def cork(self):
-        """A context in which sent messages gather, to go together at its end or when 64 KiB are there.
+        """A context in which sent messages gather, to go together at its end or when 256 KiB are there.
 
         It serves all threads' sends, and may be nested. Its end waits as `flush` does, but for the
         connection's own `timeout`, and leaves the rest in `unsent`. After an exception it does not wait.
@@ -160,6 +161,10 @@ cdef class Sender(Stream):
     cdef Py_ssize_t _unsent(self) noexcept:
         return self.out_end - self.out_start
 
+    cdef Py_ssize_t _batch(self) noexcept:
+        """How much gathers before it goes."""
+        return min(<Py_ssize_t> BATCH, self.high_water)
+
     @property
     def unsent(self):
         """Bytes of sent messages that the kernel has not taken yet."""
@@ -189,7 +194,7 @@ cdef class Sender(Stream):
                 self._enqueue(encoded)
                 if not self.corks:
                     self._push_all(until)
-                elif self._unsent() >= BATCH:
+                elif self._unsent() >= self._batch():
                     self._push_now()
             else:
                 self._send_direct(encoded, until)
@@ -277,7 +282,7 @@ cdef class Sender(Stream):
                 PyBytes_CheckExact(message) and PyBytes_GET_SIZE(message) < self.small):
             if self.out is None:
                 # All that is gathered will stand here.
-                self.out = new_block(BATCH + self.small + HEAD)
+                self.out = new_block(self._batch() + self.small + HEAD)
                 self.out_start = self.out_end = 0
             return self._enqueue(message)
         acquire(message, &view)
@@ -323,9 +328,9 @@ cdef class Sender(Stream):
         cdef PyObject *item
         if not (plan.simple and plan.strip) or encoder.phase_left >= 0:
             return at
-        self._out_room(BATCH + self.small + HEAD)
+        self._out_room(self._batch() + self.small + HEAD)
         p = self.out.data + self.out_end
-        full = p + BATCH
+        full = p + self._batch()
         count = PyList_GET_SIZE(messages)
         while at < count and p < full:
             item = PyList_GET_ITEM(messages, at)
@@ -344,7 +349,7 @@ cdef class Sender(Stream):
         return at
 
     cdef object _send_many(self, object messages, const Until *until):
-        cdef Py_ssize_t count = 0, gathered = 0, before
+        cdef Py_ssize_t count = 0, gathered = 0, before, batch = self._batch()
         cdef list known = messages if type(messages) is list else None
         cdef object iterator = iter(messages) if known is None else None
         cdef bint outer = self.lending
@@ -354,14 +359,14 @@ cdef class Sender(Stream):
         self.batching = True
         try:
             while True:
-                if gathered >= BATCH:
+                if gathered >= batch:
                     if until.timeout < 0:
                         self._push_all(until)
                     else:
                         self._push_now()
                     # Go on gathering only if a whole batch more stays below the high water mark.
-                    gathered = 0 if self._unsent() + BATCH <= self.high_water else BATCH
-                if gathered >= BATCH or not count:
+                    gathered = 0 if self._unsent() + batch <= self.high_water else batch
+                if gathered >= batch or not count:
                     try:
                         self._make_room(until)
                     except (errors.Timeout, BlockingIOError):
@@ -393,7 +398,7 @@ cdef class Sender(Stream):
                     self._trace(">", message)
             if not self.corks:
                 self._push_all(until)
-            elif self._unsent() >= BATCH:
+            elif self._unsent() >= batch:
                 self._push_now()
             return count
         except Exception:
@@ -407,7 +412,7 @@ cdef class Sender(Stream):
     cdef int _make_room(self, const Until *until) except -1:
         """Wait until less than the high water mark is unsent."""
         self._need_sender(until)
-        if self._unsent() and not (self.corks and self._unsent() < BATCH):
+        if self._unsent() and not (self.corks and self._unsent() < self._batch()):
             self._push_now()
             while self._unsent() >= self.high_water:
                 if not self._wait(False, True, self._left(until)) and self._left(until) == 0:
@@ -469,7 +474,7 @@ cdef class Sender(Stream):
         cdef Py_ssize_t live = self._unsent(), size
         cdef Block block
         if self.out is None:
-            self.out = new_block(BATCH + SMALL + HEAD if self.corks and more <= SMALL else more + HEAD)
+            self.out = new_block(max(more, FEW) if self.corks else more + HEAD)
             self.out_start = self.out_end = 0
         elif self.out.size - self.out_end < more:
             if self.out_start >= live and self.out.size - live >= more and self.out.exports == 0:
@@ -621,8 +626,8 @@ cdef class Sender(Stream):
                 self.starved = False
                 self.writes += 1
                 self.bytes_out += <unsigned long long> taken
-                if self.watch is not None:
-                    self.watch.last_out = self._clock()
+                if self.limits is not None and self.limits.heartbeat is not None:
+                    (<Watch> self.limits).last_out = self._clock()
                 return taken
             if number == EAGAIN:
                 return -1

@@ -15,10 +15,14 @@ cdef struct Until:
     double at
 
 
-@cython.final
-cdef class Watch:
+cdef class Limits:
     cdef double frame_timeout, idle_timeout, peer_timeout
     cdef bytes heartbeat
+
+
+@cython.final
+cdef class Watch(Limits):
+    cdef Limits shared
     cdef double last_out, frame_since
     cdef long long frame_at     # the offset of the unfinished frame that `frame_since` is about
     cdef unsigned long long beats
@@ -33,7 +37,7 @@ cdef class Stream:
     cdef tuple codec
     cdef tuple over, send_over       # what every further recv or send raises: a function and its arguments
     cdef object gate
-    cdef Watch watch
+    cdef Limits limits         # or None, or a Watch
     cdef unsigned long receiver, sender  # threads
     cdef int reader, writer, pid, generation, born
     cdef public unsigned char _closed, _connecting
@@ -63,4 +67,5 @@ cdef class Stream:
     cdef bint _passed_on(self) noexcept
 
 
+cdef Limits limits_of(frame_timeout, idle_timeout, peer_timeout, bytes heartbeat)
 cdef object short(double seconds)

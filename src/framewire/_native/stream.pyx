@@ -46,8 +46,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_parent=_forked, after_in_child=_forked_off)
 
 
-cdef class Watch:
-    """What a connection with timeouts of its own keeps track of; seconds, below 0 for none."""
+cdef class Limits:
+    """Timeouts of a connection's own, in seconds, below 0 for none, and its heartbeat."""
+
+
+cdef class Watch(Limits):
+    """The same for one connection, with what it keeps track of: always if there is a heartbeat, else while a
+    frame is unfinished."""
 
 
 cdef class Stream:
@@ -276,6 +281,27 @@ cdef class Stream:
     cdef bint _passed_on(self) noexcept:
         """Whether this process has not used the connection but has forked: the other one may use it."""
         return self.generation < 0 and self.born != forks
+
+
+cdef Limits last_limits
+
+
+cdef Limits limits_of(frame_timeout, idle_timeout, peer_timeout, bytes heartbeat):
+    """None if there are none. The connections of a service mostly share one object."""
+    global last_limits
+    cdef Limits made, last = last_limits
+    if frame_timeout is None and idle_timeout is None and heartbeat is None:
+        return None
+    made = Limits()
+    made.frame_timeout = -1 if frame_timeout is None else frame_timeout
+    made.idle_timeout = -1 if idle_timeout is None else idle_timeout
+    made.peer_timeout = -1 if peer_timeout is None else peer_timeout
+    made.heartbeat = heartbeat
+    if last is None or not (last.frame_timeout == made.frame_timeout
+                            and last.idle_timeout == made.idle_timeout
+                            and last.peer_timeout == made.peer_timeout and last.heartbeat == heartbeat):
+        last_limits = made
+    return last_limits
 
 
 cdef object short(double seconds):

@@ -135,7 +135,8 @@ class Channel(Receiver["T"]):
     def _check(self) -> float:
         """Raise if one of the connection's own timeouts is over, and say a heartbeat if it is time; what
         `recv` does while it waits. How many seconds until that is due again."""
-        self._need_open()
+        if self._closed:
+            raise errors.closed_here(self._peer_name())
         if not self._watch:
             return 1e9
         if self._frame_timeout is not None:

@@ -196,7 +196,7 @@ class Receiver(Typed["T"], Sender):
         self._need_open()
         if self._connecting:
             self._need_connected(until or self._now())
-        if self._out:
+        if until is not None and self._out:
             self._drive()
         fruitless = 0
         while True:

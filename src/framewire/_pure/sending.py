@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Sender"]
 
 SMALL = 2048  # below it, copying a message is cheaper than one more buffer in a system call
-BATCH = 65536  # small messages are joined up to this much for one system call
+BATCH = 262144  # small messages are joined up to this much for one system call
 
 
 class Cork:
@@ -76,6 +76,7 @@ class Sender(Stream):
     def _begin_sending(self, high_water: int) -> None:
         self._encoder = Encoder(self._plan(True))
         self._high_water = high_water
+        self._batch = min(BATCH, high_water)  # how much gathers before it goes
         self._out: list[memoryview] = []
         self._sent: list[int] = []  # what the transport took, if it is not yet taken off `_out`
         self._reserved: bytearray | None = None
@@ -101,7 +102,7 @@ class Sender(Stream):
     def send_many(self, messages: Iterable[Any], timeout: float | None = DEFAULT) -> int:
         """Send all `messages` with as few system calls as will do, and return how many.
 
-        They are drawn one at a time, when there is room, and held back until 64 KiB have gathered or the
+        They are drawn one at a time, when there is room, and held back until 256 KiB have gathered or the
         iterable ends. Without a timeout all are sent; with one, as many as were taken in time are counted:
         Timeout or BlockingIOError only where that is none. If one cannot be encoded, or the iterable
         raises, those before it are sent. Otherwise as `send`.
@@ -110,7 +111,7 @@ class Sender(Stream):
         return self._sending.run(until, "send", self._send_many, messages, until)  # type: ignore[no-any-return]
 
     def cork(self) -> Cork:
-        """A context in which sent messages gather, to go together at its end or when 64 KiB are there.
+        """A context in which sent messages gather, to go together at its end or when 256 KiB are there.
 
         It serves all threads' sends, and may be nested. Its end waits as `flush` does, but for the
         connection's own `timeout`, and leaves the rest in `unsent`. After an exception it does not wait.
@@ -183,7 +184,7 @@ class Sender(Stream):
     def _after_queue(self, until: Until) -> None:
         if not self._corks:
             self._push_all(until)
-        elif self.unsent >= BATCH:
+        elif self.unsent >= self._batch:
             self._push_all(self._now())
 
     def _send_many(self, messages: Iterable[Any], until: Until) -> int:
@@ -193,11 +194,11 @@ class Sender(Stream):
         self._need_sender(until)
         try:
             while True:
-                if gathered >= BATCH:
+                if gathered >= self._batch:
                     self._push_all(until if until.timeout is None else self._now())
                     # Go on gathering only if a whole batch more stays below the high water mark.
-                    gathered = 0 if self.unsent + BATCH <= self._high_water else BATCH
-                if gathered >= BATCH or not count:
+                    gathered = 0 if self.unsent + self._batch <= self._high_water else self._batch
+                if gathered >= self._batch or not count:
                     try:
                         self._make_room(until)
                     except (errors.Timeout, BlockingIOError):
@@ -253,7 +254,7 @@ class Sender(Stream):
     def _make_room(self, until: Until) -> None:
         """Wait until less than the high water mark is unsent."""
         self._need_sender(until)
-        if self._out and not (self._corks and self.unsent < BATCH):
+        if self._out and not (self._corks and self.unsent < self._batch):
             self._push_all(self._now())
             while self.unsent >= self._high_water:
                 if not self._transport.wait(False, True, until.left()) and until.left() == 0:

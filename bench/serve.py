@@ -1,0 +1,97 @@
+"""Echo servers under load: what one request costs the server, in CPU time.
+
+The server is a forked child on one CPU, the load (serve.c, for all servers the same) has the other. A
+server's time is what the kernel says its main thread has run, from the first request to the last reply, so
+that waiting costs nobody anything. Every reply is compared with its request.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import framewire as fw
+
+from . import floor, live
+from .paired import Side
+
+__all__ = ["against"]
+
+BODY = bytes(range(64))
+Serve = Callable[[socket.socket], object]
+
+
+def ours(listener: socket.socket) -> None:
+    fw.serve(lambda conn, message: message, listener, live.U32, mode="selector")
+
+
+def c_epoll(listener: socket.socket) -> None:
+    floor.module("serve").serve(listener.fileno())
+
+
+def _running(pid: int) -> float:
+    """Seconds that the main thread of a process has had a CPU."""
+    with open(f"/proc/{pid}/schedstat") as file:
+        return int(file.read().split()[0]) * 1e-9
+
+
+def _cost(serve: Serve, connections: int, depth: int, requests: int) -> tuple[float, int]:
+    """CPU seconds of the server, and how many replies they were for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * connections + 1000), hard))
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
+        pid = os.fork()
+        if not pid:
+            try:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                os.sched_setaffinity(0, {live.CPUS[0]})
+                serve(listener)
+            finally:
+                os._exit(1)
+        try:
+            load, port = floor.module("serve").load, listener.getsockname()[1]
+            listener.close()  # so that nobody waits for a server that has died
+            load(port, connections, depth, connections * depth, BODY)  # until it runs as it will
+            before = _running(pid)
+            _, replies = load(port, connections, depth, requests, BODY)
+            return _running(pid) - before, replies
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _side(serve: Serve, connections: int, depth: int, unit: int) -> Side:
+    def time(repeats: int) -> float:
+        cost, replies = _cost(serve, connections, depth, unit * repeats)
+        return cost / replies * unit * repeats
+
+    def proof() -> object:
+        return _cost(serve, connections, depth, connections * depth)[1] == connections * depth
+
+    return Side(time, proof)
+
+
+def against(
+    rival: str, connections: int, depth: int, packages: tuple[str, ...] = ()
+) -> Callable[[int], tuple[Side, Side]]:
+    """Our selector server against C's epoll server ("") or a rival's `serve(listener)`."""
+
+    def make(stream: int) -> tuple[Side, Side]:
+        live.native()
+        for package in packages:
+            import_module(package)
+        floor.module("serve")
+        other: Any = c_epoll
+        if rival:
+            module, _, name = rival.partition(".")
+            other = getattr(import_module(f".rivals.{module}", __package__), name)
+        unit = max(connections * depth, stream // 256)
+        return _side(ours, connections, depth, unit), _side(other, connections, depth, unit)
+
+    return make
