@@ -594,7 +594,8 @@ def test_completion(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 FIGURES = [
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
-    (r"\b\d+(\.\d+)? (us|ms|s|MB/s|msg/s)\b", r"N \2"),
+    (r"\b\d+(\.\d+)? (MB/s|msg/s)", r"N \2"),
+    (r"\b\d+(\.\d+)? (us|ms|s)\b", "TIME"),
     (r"\b(sent|received) \d+\b", r"\1 N"),
     (r"tcp://127\.0\.0\.1:\d+", "PEER"),
 ]
