@@ -127,13 +127,13 @@ def client_tls(options: Namespace, address: str) -> tuple[str, ssl.SSLContext | 
     return address.replace("tls://", "tcp://", 1), context
 
 
-def server_tls(options: Namespace, address: str) -> tuple[str, ssl.SSLContext | None]:
-    """The address to listen at, and the context if TLS is wanted: by tls:// or --tls-cert."""
+def server_tls(options: Namespace, address: str, function: Any) -> tuple[str, ssl.SSLContext | None]:
+    """The address to listen at, and the context for `function` if TLS is wanted: by tls:// or --tls-cert."""
     if options.tls_cert is None:
         if address.startswith("tls://") or options.tls_key is not None:
             raise Failure(USAGE, "TLS needs --tls-cert FILE, and --tls-key FILE if the key is not in it")
         return address, None
-    _need_tls(sockets.listen)
+    _need_tls(function)
     import ssl
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
