@@ -237,6 +237,13 @@ def _judged(results: dict[str, float | int], load: Load, options: Namespace) -> 
     return FAILED
 
 
+def _close(conn: MessageSocket[bytes]) -> None:
+    try:
+        conn.close(timeout=0)
+    except (FramewireError, OSError):
+        pass  # what it thinks of unanswered messages is told already
+
+
 def run(options: Namespace) -> int:
     """Connect, load, show; the exit status."""
     if options.rate and options.depth != 1:
@@ -266,7 +273,7 @@ def run(options: Namespace) -> int:
             die(stop.number)
         finally:
             for conn in conns:
-                conn._release()
+                _close(conn)
     results = _results(load, options)
     if options.output == "json":
         output.write(json_line(dict(results)))

@@ -187,7 +187,7 @@ def _told(error: Exception) -> str:
 def _hint(error: OSError) -> list[str]:
     if isinstance(error, socket.gaierror):
         return ["the name is not known: is it spelt right?"]
-    if type(error).__name__ == "SSLCertVerificationError" or "CERTIFICATE_VERIFY_FAILED" in str(error):
+    if any(kind.__name__ == "SSLCertVerificationError" for kind in type(error).__mro__):
         return ["--tls-ca FILE trusts another authority, --insecure trusts everybody"]
     hint = _HINTS.get(error.errno or 0)
     return [] if hint is None else [hint]

@@ -36,6 +36,7 @@ __all__ = ["Nothing", "Session", "Signalled", "Stdin", "Words", "caught", "talk"
 _READ = 1 << 16
 _FAREWELL = 5.0  # seconds in which the peer must take what is unsent
 _LINGER = 0.25  # seconds for the peer's end, when we are done first
+_MOMENT = 0.05  # seconds
 _AT_ONCE = 16  # reads of the connection before input has a turn
 
 
@@ -158,6 +159,7 @@ class Session:
         self._began = self._heard = monotonic()
         self._said_all: float | None = None  # when input was over and sent
         self._peer_ended = False
+        self._refused = False  # the peer has taken not all that was sent
         self._readable = False  # standard input
         self.skipped = 0
 
@@ -224,6 +226,7 @@ class Session:
             # What he sent before he left is still to be read, and then this comes again.
             if self._peer_ended or not self._conn.events & 1:
                 raise
+            self._refused = True
 
     def _drawn(self) -> Iterator[bytes]:
         while self._pending:
@@ -310,11 +313,13 @@ class Session:
         return max(0.0, min(dates) - monotonic()) if dates else None
 
     def _has_more(self) -> bool:
-        """Whether there are messages that can be sent no more; nothing is waited for."""
+        """Whether there are messages that can be sent no more. Who writes into a pipe gets a moment to go on:
+        we may just have emptied it."""
         source = self._source
-        if self._pending or source.fd < 0:
-            return bool(self._pending) or not source.ended
-        return not source.ended and bool(_poll([source.fd], [], 0)) and bool(os.read(source.fd, 1))
+        if self._pending or self._refused or source.fd < 0:
+            return bool(self._pending) or self._refused or not source.ended
+        moment = 0 if os.isatty(source.fd) else _MOMENT
+        return not source.ended and bool(_poll([source.fd], [], moment)) and bool(os.read(source.fd, 1))
 
     def _part(self) -> None:
         """The end, in which nothing that was sent may be lost."""
