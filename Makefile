@@ -11,11 +11,12 @@
 #   make wheel      sdist, native and pure wheel, each tested  make clean
 #
 # PYTHON=python3.12 chooses the interpreter, VENV=DIR the environment, PYTEST=OPTIONS adds options to pytest
-# (-n 0 for one process, where it is one a core), BENCH=OPTIONS to the benchmarks.
+# (-n 0 for one process, where it is one a core), BENCH=OPTIONS to the benchmarks, WHEEL_TESTS=FILES chooses.
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST ?=
+WHEEL_TESTS ?= tests
 BENCH ?=
 PIP := -m pip -qq --disable-pip-version-check
 BIN := $(VENV)/bin
@@ -144,7 +145,7 @@ wheel: $(VENV)/ready
 	@for wheel in dist/*.whl; do \
 	  echo "== $$wheel" && rm -rf build/venv && $(PYTHON) -m venv build/venv \
 	  && build/venv/bin/python $(PIP) install "framewire[test] @ file://$$PWD/$$wheel" \
-	  && (cd build/sdist && ../venv/bin/python -m pytest $(SUITE) -q tests \
+	  && (cd build/sdist && ../venv/bin/python -m pytest $(SUITE) -q $(WHEEL_TESTS) \
 	      --ignore=tests/test_build.py --ignore=tests/test_floorplan.py --ignore=tests/test_csrc.py) || exit 1; \
 	done
 	@ls -l dist

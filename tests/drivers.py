@@ -12,10 +12,11 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from random import Random
 from typing import Any
 
+import secure
 from conftest import SANITIZED
 
 import framewire as fw
@@ -233,10 +234,14 @@ class Selecting(Unix):
                     return
                 if right.ready:
                     continue
-                events = left.events & ~selectors.EVENT_READ | (selectors.EVENT_WRITE if not shut else 0)
-                selector.modify(left, events or selectors.EVENT_READ)
+                selector.modify(left, left.events | (0 if shut or left.unsent else selectors.EVENT_WRITE))
                 selector.modify(right, right.events)
-                assert selector.select(30), "neither end has anything to do, and not all has arrived"
+                found = selector.select(30)
+                assert found, "neither end has anything to do, and not all has arrived"
+                if any(key.fileobj is left and events & selectors.EVENT_READ for key, events in found):
+                    with suppress(BlockingIOError):
+                        left.recv()
+                        raise AssertionError("nobody sent this end anything")
 
 
 class Simulated(Driver):
@@ -253,11 +258,23 @@ class Simulated(Driver):
         scripts = random_script(self.seed, calls=400), random_script(self.seed + 1, calls=400)
         return SimulatedStream.pair(scripts=scripts, capacity=Random(self.seed).choice((1, 100, 65536)))
 
+    def writer(self, raw: Any) -> Callable[[bytes | None], None]:
+        return lambda chunk: raw.end() if chunk is None else raw._out.data.extend(chunk)
+
+    def stream(self, incoming: Any, **options: Any) -> Any:
+        """A stream on which `incoming` arrives, and the transport of a connection over it."""
+        stream = SimulatedStream(incoming, **options)
+        return stream, stream
+
+    def received(self, stream: Any) -> bytes:
+        """What the peer has received."""
+        return bytes(stream.sent)
+
     def deliver(
         self, framing: fw.Framing, chunks: Sequence[bytes], way: str = "recv", **options: Any
     ) -> tuple[list[bytes], Exception | None]:
-        stream = SimulatedStream([*chunks, None], script=random_script(self.seed, calls=400))
-        return collect(self.connection(stream, framing, **options), way)
+        _, end = self.stream([*chunks, None], script=random_script(self.seed, calls=400))
+        return collect(self.connection(end, framing, **options), way)
 
     def exchange(
         self, framing: fw.Framing, messages: Sequence[bytes], way: str = "recv", many: bool = False
@@ -266,15 +283,15 @@ class Simulated(Driver):
         chance = Random(self.seed)
         capacity = chance.choice((10, 1000, 65536))
         script = random_script(self.seed, calls=2000)
-        stream = SimulatedStream([None], script=script, capacity=capacity)
-        conn = self.connection(stream, framing)
+        stream, end = self.stream([None], script=script, capacity=capacity)
+        conn = self.connection(end, framing)
         if many:
             assert conn.send_many(iter(messages)) == len(messages)
         else:
             for message in messages:
                 conn.send(message)
         conn.close()
-        wire = bytes(stream.sent)
+        wire = self.received(stream)
         chunks: list[bytes] = []
         at = 0
         while at < len(wire):
@@ -361,7 +378,71 @@ class Processes(Served):
     name = mode = "processes"
 
 
-DRIVERS: list[Callable[[], Driver]] = [Tcp, Unix, Portable, Pipes, Selecting, Simulated]
+class Secure(Tcp):
+    """TLS on both ends."""
+
+    name = "tls"
+
+    def ends(self) -> tuple[Any, Any]:
+        left, right = super().ends()
+        return secure.shaken(secure.client(left), secure.server(right))
+
+    def writer(self, raw: Any) -> Callable[[bytes | None], None]:
+        def write(chunk: bytes | None) -> None:
+            if chunk is None:
+                raw.end()
+            rest = memoryview(chunk or b"")
+            while rest:
+                try:
+                    rest = rest[next(raw.sending([rest])) :]
+                except BlockingIOError:
+                    raw.wait(False, True, None)
+
+        self.stack.callback(raw.close)
+        return write
+
+
+class SecureSelecting(Secure, Selecting):
+    """TLS by calls that never wait; in `exchange` the handshake too."""
+
+    name = "tls-selecting"
+
+    def exchange(
+        self, framing: fw.Framing, messages: Sequence[bytes], way: str = "recv", many: bool = False
+    ) -> list[bytes]:
+        left, right = Tcp.ends(self)
+        ends = secure.client(left), secure.server(right)
+        sender, receiver = (self.connection(end, framing) for end in ends)
+        sender.timeout = receiver.timeout = 0
+        return list(self.loop(sender, receiver, list(messages), way, many))
+
+
+class SecureSimulated(Simulated):
+    """TLS over a simulated stream under a random script."""
+
+    name = "tls-simulated"
+
+    def stream(self, incoming: Any, **options: Any) -> Any:
+        side = ("server", "client")[self.seed % 2]
+        stream = secure.SecureStream(incoming, side=side, **options)
+        return stream, stream.secured(timeout=None)
+
+    def ends(self) -> tuple[Any, Any]:
+        return self.stream([], script=random_script(self.seed, calls=400))
+
+    def received(self, stream: Any) -> bytes:
+        stream._meet()
+        assert stream.heard_end
+        return bytes(stream.plain)
+
+    def writer(self, raw: Any) -> Callable[[bytes | None], None]:
+        return lambda chunk: raw._events.insert(0, chunk)
+
+
+DRIVERS: list[Callable[[], Driver]] = [
+    *(Tcp, Unix, Portable, Pipes, Selecting, Simulated),
+    *(Secure, SecureSelecting, SecureSimulated),
+]
 SERVED: list[Callable[[], Driver]] = [Threads, Selector]
 # A process that has threads cannot be forked under the sanitizers: their allocator has locks.
 if hasattr(os, "fork") and not SANITIZED:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import trustme
 from conftest import named
 
 import framewire as fw
@@ -221,6 +222,26 @@ def test_behind_haproxy(start: Start, version: str, tmp_path: Path) -> None:
     finally:
         proxy.kill()
         proxy.wait()
+
+
+def test_tls(start: Start, tmp_path: Path) -> None:
+    trusted, other = trustme.CA(), trustme.CA()
+    trusted.cert_pem.write_to_path(tmp_path / "ca.pem")
+    other.cert_pem.write_to_path(tmp_path / "other.pem")
+    own = trusted.issue_cert("localhost")
+    own.private_key_pem.write_to_path(tmp_path / "server.key")
+    for part in own.cert_chain_pems:
+        part.write_to_path(tmp_path / "server.pem", append=True)
+    server = start("tls.py", "serve", "tls://127.0.0.1:0", tmp_path / "server.pem", tmp_path / "server.key")
+    server_address = server.address()
+    address = server_address.replace("127.0.0.1", "localhost")
+    status, lines, errors = start("tls.py", "ask", address, tmp_path / "ca.pem", "hello", "world").finish()
+    assert (status, errors) == (0, "")
+    assert lines == [f"TLSv1.3 with {server_address}", "HELLO", "WORLD"]
+    status, lines, errors = start("tls.py", "ask", address, tmp_path / "other.pem", "hello").finish()
+    assert (status, lines) == (1, []) and "certificate" in errors
+    server.process.terminate()
+    assert server.finish()[0] == 0
 
 
 def test_syslog_collector(start: Start) -> None:

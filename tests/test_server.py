@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import secure
 from conftest import FULL, SANITIZED
 from peers import Running
 
@@ -32,39 +33,48 @@ Handler = Callable[[Any, Any], Any]
 
 
 class Stage:
-    """Starts servers in one mode, and connects to them; all ends with the test."""
+    """Starts servers in one mode, plain or over TLS, and connects to them; all ends with the test."""
 
-    def __init__(self, mode: str, stack: ExitStack) -> None:
-        self.mode, self.stack = mode, stack
+    def __init__(self, way: str, stack: ExitStack) -> None:
+        self.mode, _, tls = way.partition("+")
+        self.tls, self.stack = bool(tls), stack
         self.ends: list[tuple[str, BaseException]] = []
 
     def server(self, handler: Handler, framing: fw.Framing = LINES, *args: Any, **options: Any) -> fw.Server:
         options.setdefault("on_close", lambda conn, error: self.ends.append((conn.peer_address, error)))
         if self.mode == "processes":
             options.setdefault("workers", 2)
+        if self.tls and options.get("proxy_protocol"):
+            pytest.skip("the proxy ends TLS")
+        if self.tls:
+            options["tls"] = secure.server_context()
         address = options.pop("address", "tcp://127.0.0.1:0")
         server = fw.Server(handler, address, framing, *args, mode=self.mode, **options)
         return self.stack.enter_context(server)
 
     def connect(self, server: fw.Server, framing: fw.Framing = LINES, **options: Any) -> Any:
+        if self.tls:
+            options |= {"tls": secure.client_context(), "server_hostname": secure.HOST}
         conn = fw.connect(server.address, framing, **options)
         conn.timeout = 30
         self.stack.callback(conn.abort)
         return conn
 
     def raw(self, server: fw.Server) -> socket.socket:
+        if self.tls:
+            pytest.skip("speaks in the clear")
         sock = socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])), 30)
         self.stack.callback(sock.close)
         return sock
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=[*MODES, *(f"{mode}+tls" for mode in MODES)])
 def stage(request: pytest.FixtureRequest, backend: _backend.Backend) -> Iterator[Stage]:
     with ExitStack() as stack:
         yield Stage(request.param, stack)
 
 
-@pytest.fixture(params=IN_PROCESS)
+@pytest.fixture(params=[*IN_PROCESS, *(f"{mode}+tls" for mode in IN_PROCESS)])
 def near(request: pytest.FixtureRequest, backend: _backend.Backend) -> Iterator[Stage]:
     """A server in this process, which a test can look into."""
     with ExitStack() as stack:
@@ -173,20 +183,38 @@ def test_a_handler_may_switch_the_framing(stage: Stage) -> None:
             return b"binary now"
         return message
 
-    conn = stage.connect(stage.server(handler))
-    raw, rest = conn.detach()
-    assert rest == b""
+    raw = stage.raw(stage.server(handler))
     raw.sendall(b"one\nbinary\n\0\0\0\3a\nb\0\0\0\0")
     got = b""
     while len(got) < 29:
         got += raw.recv(100)
-    raw.close()
     assert got == b"one\nok\n\0\0\0\nbinary now\0\0\0\3a\nb\0\0\0\0"
 
 
 def test_two_framings(stage: Stage) -> None:
     server = stage.server(echo, LINES, U32)
     assert stage.connect(server, U32, send_framing=LINES).request(b"hello") == b"hello"
+
+
+def test_what_others_send_goes_too(near: Stage) -> None:
+    """From the handler of another connection, and from a thread: at once, and whole if the peer is slow."""
+    conns: list[Any] = []
+    big = bytes(900_000)
+
+    def handler(conn: Any, message: bytes) -> None:
+        for other in conns:
+            if other is not conn:
+                other.send(big)
+
+    server = near.server(handler, U32, on_connect=conns.append)
+    listening, speaking = near.connect(server, U32), near.connect(server, U32)
+    until(lambda: len(conns) == 2)
+    first = next(conn for conn in conns if conn.peer_address == listening.local_address)
+    first.send(b"from a thread")
+    assert listening.recv() == b"from a thread"
+    speaking.send(b"to all")
+    time.sleep(0.3)
+    assert listening.recv() == big
 
 
 def test_state_and_hooks(near: Stage) -> None:
@@ -400,6 +428,8 @@ def test_the_most_unfinished_message_goes_first(near: Stage) -> None:
 
 
 def test_max_connections(near: Stage) -> None:
+    if near.tls:
+        pytest.skip("to connect is to be accepted, there")
     server = near.server(echo, max_connections=2)
     first, second = near.connect(server), near.connect(server)
     assert first.request(b"1") == b"1" and second.request(b"2") == b"2"
@@ -475,6 +505,26 @@ with server:
     assert word == repr(b"hello\n") and float(seconds) < 1
     assert float(share) < 0.05
     assert "cannot accept" in done.stderr
+
+
+@pytest.mark.parametrize("mode", IN_PROCESS)
+def test_peers_who_never_shake_hands(mode: str, backend: _backend.Backend) -> None:
+    """Silent, stopped inside the handshake, or speaking no TLS: they go in time, and disturb nobody."""
+    with ExitStack() as stack:
+        stage = Stage(f"{mode}+tls", stack)
+        server = stage.server(echo, handshake_timeout=0.5)
+        stage.tls = False
+        silent, half, plain = (stage.raw(server) for _ in range(3))
+        half.sendall(bytes.fromhex("1603010100010000fc0303"))
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        stage.tls = True
+        assert stage.connect(server).request(b"hello") == b"hello"
+        until(lambda: len(stage.ends) == 3, 5)
+        kinds = sorted(type(error).__name__ for _, error in stage.ends)
+        assert kinds == ["ConnectionLost", "Timeout", "Timeout"]
+        assert stage.connect(server).request(b"hello") == b"hello"
+        for raw in (silent, half):
+            assert raw.recv(1000) == b""
 
 
 # --- the PROXY protocol ---------------------------------------------------------------------------------
@@ -755,6 +805,8 @@ with fw.listen("tcp://127.0.0.1:0", fw.Lines()) as listener:
         ({"frame_timeout": 0}, ValueError, "frame_timeout=0"),
         ({"heartbeat": b"x"}, fw.DeclarationError, "peer_timeout"),
         ({"colour": "red"}, TypeError, "colour"),
+        ({"handshake_timeout": 0}, ValueError, "handshake_timeout=0"),
+        ({"tls": secure.server_context(), "proxy_protocol": True}, fw.DeclarationError, "proxy_protocol="),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], error: type[Exception], text: str) -> None:

@@ -29,13 +29,15 @@ __all__ = ["begin", "bind", "dial", "parse", "show", "socket_file"]
 _BACKLOG = 4096  # the kernel cuts it to its own limit
 _ATTEMPT_DELAY = 0.25  # seconds between two attempts to connect (RFC 8305, section 5)
 _CONNECTING = {errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY}
-_SUPPORTED = "'tcp://host:port', 'unix:path', 'unix:@abstract', (host, port) or an open socket"
+_SUPPORTED = (
+    "'tcp://host:port', 'tls://host:port', 'unix:path', 'unix:@abstract', (host, port) or an open socket"
+)
 _OTHERS = "'fd:3', 'exec:COMMAND', 'stdio:', 'serial:PATH,SPEED'"
 
 
 def parse(address: object) -> Parsed:
-    """("tcp", host, port); ("unix", path, None), where an abstract path starts with "\\0"; ("fd", number or
-    name, None); ("exec", words, None); ("stdio", "", None); ("serial", path, bits a second).
+    """("tcp" or "tls", host, port); ("unix", path, None), where an abstract path starts with "\\0"; ("fd",
+    number or name, None); ("exec", words, None); ("stdio", "", None); ("serial", path, bits a second).
 
     DeclarationError says what is wrong with `address` and what would do; TypeError for a type that is none.
 
@@ -52,7 +54,7 @@ def parse(address: object) -> Parsed:
         raise DeclarationError(f"address {address!r}: a zero byte; an abstract name is written 'unix:@name'")
     if address.startswith("unix:"):
         return "unix", _path(address), None
-    if address.startswith("tcp://"):
+    if address.startswith(("tcp://", "tls://")):
         host, colon, port = address[6:].rpartition(":")
         if not colon:
             raise DeclarationError(f"address {address!r}: the port is missing")
@@ -62,18 +64,16 @@ def parse(address: object) -> Parsed:
                 raise DeclarationError(f"address {address!r}: nothing stands in the brackets")
         elif ":" in host or "[" in host or "]" in host:
             raise DeclarationError(
-                f"address {address!r}: an IPv6 host stands in brackets, 'tcp://[::1]:9000'"
+                f"address {address!r}: an IPv6 host stands in brackets, '{address[:6]}[::1]:9000'"
             )
         elif "/" in host or "@" in host:
-            raise DeclarationError(f"address {address!r}: wanted is 'tcp://host:port' and nothing more")
+            raise DeclarationError(f"address {address!r}: wanted is {address[:6]}host:port and nothing more")
         if not (port.isascii() and port.isdigit() and len(port) <= 5):
             raise DeclarationError(f"address {address!r}: the port {port!r} must be a number from 0 to 65535")
-        return "tcp", host, _port(address, int(port))
+        return address[:3], host, _port(address, int(port))
     scheme, colon, rest = address.partition(":")
     if colon and scheme in _SCHEMES:
         return scheme, *_SCHEMES[scheme](address, rest)
-    if address.startswith("tls:"):
-        raise DeclarationError(f"address {address!r}: tls: is not supported; use {_SUPPORTED}")
     hint = f"; did you mean 'tcp://{address}'?" if address.rpartition(":")[2].isdigit() else ""
     raise DeclarationError(f"address {address!r}: wanted {_SUPPORTED}, or {_OTHERS}{hint}")
 

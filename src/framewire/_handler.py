@@ -92,7 +92,8 @@ def _version_1(header: bytes) -> str | None:
     try:
         _, family, source, target, *ports = (word.decode("ascii") for word in words)
         kind = {"TCP4": IPv4Address, "TCP6": IPv6Address}[family]
-        kind(source), kind(target)
+        for host in (source, target):
+            kind(host)
         numbers = [int(port) for port in ports if port.isdigit() and port == str(int(port))]
         if len(ports) != 2 or len(numbers) != 2 or max(numbers) > 65535:
             raise ValueError

@@ -85,7 +85,7 @@ _poller: Any = getattr(select, "epoll", _Portable)
 class _Special:
     """A connection that is not simply served now: it has the channel's `_serve` and `_check`."""
 
-    def __init__(self, loop: Selector, conn: MessageSocket[Any], seconds: float) -> None:
+    def __init__(self, loop: Selector, conn: MessageSocket[Any], seconds: float = 0) -> None:
         self.loop, self.conn, self.seconds = loop, conn, seconds
         self.due = monotonic() + seconds
 
@@ -96,8 +96,25 @@ class _Special:
         self.conn._check()
 
     def _normal(self, handler: Handler) -> Any:
-        self.loop.conns[self.conn.fileno()] = self.conn
-        return self.conn._serve(handler, False)
+        self.loop.conns[self.conn.fileno()] = entry = self.loop.entry(self.conn)
+        return entry._serve(handler, False)
+
+
+class _Indirect(_Special):
+    """The transport has a say in what to wait for, and may hold what came already: TLS."""
+
+    def _serve(self, handler: Handler, wait: bool) -> Any:
+        rest = self.conn._serve(handler, False)
+        if type(rest) is not int or rest & FULL:
+            return rest
+        events = self.conn.events
+        again = rest & AGAIN or (AGAIN if self.conn.ready else 0)
+        return again | (WRITE if events & 2 else 0) | (0 if events & 1 else FULL)
+
+    def _check(self) -> None:
+        self.conn._check()
+        if not getattr(self.conn._transport, "shaken", True):
+            self.loop.ready(self.conn.fileno())  # a handshake has a time limit, too
 
 
 class _Proxied(_Special):
@@ -119,7 +136,7 @@ class _Answering(_Special):
     """A generator gives the replies to one message; those to later ones come after."""
 
     def __init__(self, loop: Selector, conn: MessageSocket[Any], answers: Iterator[Any]) -> None:
-        super().__init__(loop, conn, 0)
+        super().__init__(loop, conn)
         self._answers = answers
 
     def _serve(self, handler: Handler, wait: bool) -> Any:
@@ -141,8 +158,11 @@ class _Lingering(_Special):
         if self.conn.unsent:
             return WRITE | FULL
         if not self._shut:
+            try:
+                self.conn.shutdown_write(timeout=0)
+            except BlockingIOError:
+                return WRITE | FULL
             self._shut = True
-            self.conn.shutdown_write(timeout=0)
         if self.conn._skip():
             raise EndOfStream("lingering is over")
         return 0
@@ -339,6 +359,10 @@ class Selector(Loop):
             else:
                 self._masks[fd] = mask
 
+    def entry(self, conn: MessageSocket[Any]) -> Any:
+        """What stands for a connection that is simply served."""
+        return conn if conn._transport.direct else _Indirect(self, conn)
+
     def adopt(self, conn: MessageSocket[Any]) -> None:
         fd = conn.fileno()
         while fd >= len(self.conns):
@@ -351,7 +375,7 @@ class Selector(Loop):
         if self.server.begins_late:
             self.conns[fd] = _Proxied(self, conn, self.server.patience)
             return
-        self.conns[fd] = conn
+        self.conns[fd] = self.entry(conn)
         try:
             self.server.open(conn, 0)
         except Exception as error:
@@ -398,6 +422,9 @@ class Selector(Loop):
             if entry is not None:
                 try:
                     entry._check()
+                    # Of what others sent to it a rest may have stayed.
+                    if fd not in self._masks and getattr(entry, "conn", entry).unsent:
+                        self._attend(fd, entry, WRITE)
                 except Exception as error:
                     self._end(fd, entry, error)
         self.server.keep_within(self.live)

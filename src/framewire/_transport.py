@@ -8,6 +8,11 @@ yields the count: a caller in Python stores it by `list.extend`, in which no sig
 no byte is lost between the kernel's answer and ours. BlockingIOError says that nothing can be done now;
 a count of 0 received is the end of the stream. `direct` says which system calls the native channel may make
 on the descriptors itself, in place of these methods.
+
+A filter like TLS may want the other direction, or have something that the descriptor does not show.
+`events(wanted)` turns what a channel wants (1 to read, 2 to write) into what to wait for on the descriptors;
+`pending` says that a receive has something now, whatever they say; `unclean`, behind the end of the stream,
+that it was no clean one.
 """
 
 from __future__ import annotations
@@ -27,13 +32,23 @@ if TYPE_CHECKING:
         """The stream below a channel."""
 
         direct: int
-        reader: int
-        """The descriptor that says when there is something to read; -1 after close."""
-        writer: int
-        """The descriptor that says when there is room to write; -1 after close."""
+
+        @property
+        def reader(self) -> int:
+            """The descriptor that says when there is something to read; -1 after close."""
+
+        @property
+        def writer(self) -> int:
+            """The descriptor that says when there is room to write; -1 after close."""
+
+        @property
+        def pending(self) -> bool: ...
+
+        unclean: bool
 
         def receiving(self, view: memoryview) -> Iterator[int]: ...
         def sending(self, views: list[memoryview]) -> Iterator[int]: ...
+        def events(self, wanted: int) -> int: ...
         def wait(self, read: bool, write: bool, seconds: float | None) -> bool: ...
         def clock(self) -> float: ...
         def end(self) -> bool: ...
@@ -75,10 +90,16 @@ else:
         return any(select.select([reader] if reader >= 0 else [], writers, writers, seconds))
 
 
+def _same(wanted: int) -> int:
+    return wanted
+
+
 class SocketTransport:
     """A connected stream socket, or one that is still connecting. Non-blocking from here on."""
 
     __slots__ = ("sock", "direct")
+
+    pending = unclean = False
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -105,6 +126,7 @@ class SocketTransport:
         # What was closed meanwhile is ready: the next call says so.
         return fd < 0 or ready(fd if read else -1, fd if write else -1, seconds)
 
+    events = staticmethod(_same)
     clock = staticmethod(monotonic)
 
     def end(self) -> bool:
@@ -136,6 +158,8 @@ class PipeTransport:
 
     __slots__ = ("reader", "writer", "direct", "_blocking")
 
+    pending = unclean = False
+
     def __init__(self, reader: int, writer: int) -> None:
         self._blocking = [(fd, os.get_blocking(fd)) for fd in dict.fromkeys((reader, writer))]
         for fd, _ in self._blocking:
@@ -156,6 +180,7 @@ class PipeTransport:
             return True
         return ready(self.reader if read else -1, self.writer if write else -1, seconds)
 
+    events = staticmethod(_same)
     clock = staticmethod(monotonic)
 
     def end(self) -> bool:

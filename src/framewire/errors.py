@@ -577,3 +577,112 @@ def detach_unsent(size: int) -> BlockingIOError:
 def detach_uncut(count: int) -> BlockingIOError:
     """The error for detaching from a stream of which messages were cut and not yet taken."""
     return BlockingIOError(_errno.EAGAIN, f"{count} messages were cut already: receive them first")
+
+
+# --- texts of TLS -------------------------------------------------------------------------------------
+
+
+def unclean_end(peer: str, partial: bytes, needed: int, offset: int, index: int) -> Truncated:
+    """The error for a TLS stream that ended without close_notify."""
+    inside = f", inside a frame of which {len(partial)} bytes arrived" if partial else ""
+    message = (
+        f"{peer} ended the stream without close_notify of TLS, so anybody may have cut it off{inside}; "
+        + _place(index, offset, partial)
+    )
+    return Truncated(message, partial=partial, needed=needed if partial else 0, tls_unclean=True)
+
+
+def tls_lost(peer: str, what: str, shaken: bool) -> ConnectionLost:
+    """The error for what OpenSSL finds wrong, or was told by the peer."""
+    where = "" if shaken else " in the TLS handshake"
+    remedy = _TLS_REMEDY.get(what, "")
+    return ConnectionLost(f"the connection to {peer} is lost{where}: {what}{remedy and '; '}{remedy}")
+
+
+_TLS_REMEDY = {
+    "wrong version number": "the peer's bytes are not TLS: is it the right port?",
+    "http request": "the peer's bytes are not TLS but an HTTP request",
+    "https proxy request": "the peer's bytes are not TLS but a request to an HTTP proxy",
+    "tlsv1 alert unknown ca": "the peer does not know the CA of our certificate",
+    "sslv3 alert bad certificate": "the peer refuses our certificate",
+    "sslv3 alert certificate expired": "the peer refuses our certificate",
+    "tlsv13 alert certificate required": "the peer wants a certificate of ours (load_cert_chain)",
+    "peer did not return a certificate": "the context wants one of every client (verify_mode)",
+    "no shared cipher": "the contexts of both ends allow no common cipher",
+    "unsupported protocol": "the contexts of both ends allow no common version (minimum_version)",
+    "tlsv1 alert protocol version": "the contexts of both ends allow no common version (minimum_version)",
+    "tlsv1 alert no application protocol": "the contexts of both ends have no common ALPN protocol",
+}
+
+
+def certificate_refused(peer: str, code: int, text: str, server_side: bool) -> str:
+    """The text for a certificate that does not prove what it should; `code` is OpenSSL's X509_V_ERR."""
+    remedy = _CERTIFICATE_REMEDY.get(code, "")
+    if server_side and code in (18, 19, 20, 21):
+        remedy = "the CA that signs clients' certificates belongs into the context (load_verify_locations)"
+    return f"the certificate of {peer} is refused: {text}{remedy and '; '}{remedy}"
+
+
+_UNKNOWN_CA = "if the CA is your own, tls=ssl.create_default_context(cafile=...) trusts it"
+_CERTIFICATE_REMEDY = {
+    9: "is this machine's clock right?",
+    10: "the peer must renew it, if this machine's clock is right",
+    18: _UNKNOWN_CA,
+    19: _UNKNOWN_CA,
+    20: _UNKNOWN_CA,
+    21: _UNKNOWN_CA,
+    62: "server_hostname= gives another name than the address has",
+    64: "server_hostname= gives another name than the address has",
+}
+
+
+def tls_interrupted(peer: str) -> ConnectionLost:
+    """The error for a stream that cannot be continued without perhaps losing a byte of it."""
+    return ConnectionLost(f"the connection to {peer} is lost: a signal handler raised inside of decryption")
+
+
+def handshake_ended(peer: str) -> ConnectionLost:
+    """The error for a peer that goes away before TLS has begun."""
+    return ConnectionLost(f"the connection to {peer} is lost: it was ended inside the TLS handshake")
+
+
+def handshake_late(peer: str, seconds: float | None) -> Timeout:
+    """The error for a handshake that takes too long."""
+    return Timeout(
+        f"the TLS handshake with {peer} was not done within {0 if seconds is None else round(seconds, 3)} s",
+        phase="handshake",
+    )
+
+
+def read_ahead(peer: str, size: int) -> MalformedFrame:
+    """The error for plaintext that came before TLS: somebody on the way may have put it there."""
+    return MalformedFrame(
+        f"protocol-violation: {size} bytes from {peer} came in the clear, behind the message that begins "
+        "TLS: they are refused, as nobody vouches for them",
+        reason="protocol-violation",
+    )
+
+
+def tls_impossible(peer: str, server_side: bool, what: str) -> DeclarationError:
+    """The error for a context, or a name, that OpenSSL does not take."""
+    role = "server" if server_side else "client"
+    remedy = ": server_hostname= says which name" if "check_hostname requires" in what else ""
+    return DeclarationError(f"TLS with {peer} as {role} cannot be: {what}{remedy}")
+
+
+def bad_tls(tls: object, wanted: str) -> DeclarationError:
+    """The error for what is no `tls=`."""
+    return DeclarationError(f"tls={tls!r}: wanted is {wanted}")
+
+
+def tls_already(peer: str) -> DeclarationError:
+    """The error for TLS inside TLS."""
+    return DeclarationError(f"start_tls(): the connection to {peer} is TLS already")
+
+
+def detach_tls(peer: str) -> DeclarationError:
+    """The error for taking back a stream whose keys are here."""
+    return DeclarationError(
+        f"detach(): the connection to {peer} is TLS, and the socket alone means nothing without its keys: "
+        "close() it"
+    )

@@ -20,7 +20,7 @@ from time import monotonic
 from . import _address
 from ._handler import PROXY_HEADER, proxied
 from ._loops import LINGER, Selector, Threads, stop_reading
-from .errors import ConnectionClosed, EndOfStream, FramewireError, Truncated
+from .errors import ConnectionClosed, DeclarationError, EndOfStream, FramewireError, Truncated
 from .sockets import MessageListener, MessageSocket, listen
 
 TYPE_CHECKING = False
@@ -70,20 +70,18 @@ class _Service:
     def __init__(
         self,
         handler: Handler,
-        framing: Framing,
-        send_framing: Framing | None,
+        listener: MessageListener,
         max_connections: int,
         max_buffered: int | None,
         proxy_protocol: bool,
         on_connect: Callable[[MessageSocket[Any]], Any] | None,
         on_close: Callable[[MessageSocket[Any], BaseException], Any] | None,
-        options: dict[str, Any],
     ) -> None:
         self.handler, self._on_connect, self._on_close = handler, on_connect, on_close
-        self._framing, self._send_framing, self._options = framing, send_framing, options
+        self._listener = listener
         self.max_connections, self._max_buffered = max_connections, max_buffered
         self.begins_late = proxy_protocol
-        self.patience: float = options["frame_timeout"] or 10.0
+        self.patience: float = listener._options["frame_timeout"] or 10.0
         self.accepted = self._failed = 0
         self._past = [0, 0, 0, 0]  # of the connections that have ended: messages and bytes, in and out
         self._counting = threading.Lock()
@@ -95,9 +93,10 @@ class _Service:
         self._logger = logging.getLogger("framewire.server")
 
     def connection(self, sock: socket.socket) -> MessageSocket[Any]:
+        framing, send_framing = self._listener._framing, self._listener._send_framing
         if self.begins_late:
-            return MessageSocket(sock, PROXY_HEADER, self._send_framing or self._framing, **self._options)
-        return MessageSocket(sock, self._framing, self._send_framing, **self._options)
+            return self._listener._wrap(sock, PROXY_HEADER, send_framing or framing)
+        return self._listener._wrap(sock, framing, send_framing)
 
     def open(self, conn: MessageSocket[Any], timeout: float) -> None:
         """All that comes before the first message; BlockingIOError or Timeout while it is not there."""
@@ -105,8 +104,8 @@ class _Service:
             header = bytearray(PROXY_HEADER.max_frame or 0)
             size = conn.recv_into(header, timeout=timeout)
             conn._peer = proxied(bytes(header[:size])) or conn.peer_address
-            conn.framing = self._framing
-            conn._send_framing = self._send_framing
+            conn.framing = self._listener._framing
+            conn._send_framing = self._listener._send_framing
         if self._on_connect is not None:
             self._on_connect(conn)
 
@@ -366,8 +365,8 @@ def _in_child(work: Callable[..., None], *arguments: Any) -> NoReturn:
     try:
         work(*arguments)
         status = 0
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
     finally:
         try:
             sys.stdout.flush()
@@ -399,7 +398,7 @@ class Server:
     unfinished messages may be held in all, else the connection with the most is ended; asked 4 times a
     second. `proxy_protocol=True`: every connection begins with a PROXY header, version 1 or 2 (HAProxy),
     which gives it its `peer_address`; it must come within `frame_timeout`, as every message must (10 s).
-    Other `options` are those of `MessageSocket`.
+    Other `options` are those of `MessageSocket` and of `listen`: `tls=`, `handshake_timeout=`.
 
     It listens from the constructor on, at `address`; nothing is accepted before it runs: as a context manager
     in the background, or in `serve_forever()`. DeclarationError, ValueError and TypeError for what cannot be,
@@ -448,37 +447,36 @@ class Server:
         if workers is not None and mode != "processes":
             raise ValueError(f"workers={workers!r} goes with mode='processes'")
         options["frame_timeout"] = frame_timeout
-        self._service = _Service(
-            handler,
-            framing,
-            send_framing,
-            max_connections,
-            max_buffered,
-            proxy_protocol,
-            on_connect,
-            on_close,
-            options,
-        )
         self._framing, self._mode = framing, mode
         self._backlog, self._workers = backlog, workers or len(_cpus())
         self._engine: Any = None
         self._done = threading.Event()
         self._done.set()
         self._thread: threading.Thread | None = None
-        self._listener: MessageListener | None = listen(
-            address,
-            framing,
-            send_framing,
-            _bind=(backlog, mode == "processes"),
-            **options,
-        )
         self._held: socket.socket | None = None
-        if mode == "processes" and self._listener._sock.family != getattr(socket, "AF_UNIX", None):
-            self._hold_port()
+        self._listener = listen(
+            address, framing, send_framing, _bind=(backlog, mode == "processes"), **options
+        )
+        try:
+            if proxy_protocol and self._listener._tls is not None:
+                raise DeclarationError("proxy_protocol= and tls= cannot be together: let the proxy end TLS")
+            if mode == "processes" and self._listener._sock.family != getattr(socket, "AF_UNIX", None):
+                self._hold_port()
+        except BaseException:
+            self._listener.close()
+            raise
+        self._service = _Service(
+            handler,
+            self._listener,
+            max_connections,
+            max_buffered,
+            proxy_protocol,
+            on_connect,
+            on_close,
+        )
 
     def _hold_port(self) -> None:
         """Keep the port, but do not listen: connections would wait here where nobody accepts them."""
-        assert self._listener is not None
         sock = self._listener._sock
         self._held = socket.socket(sock.family, sock.type)
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -487,14 +485,12 @@ class Server:
             v6only = sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
             self._held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
         self._held.bind(sock.getsockname())
-        self._address = self._listener.address
         self._listener.close()
-        self._listener = None
 
     @property
     def address(self) -> str:
         """Where it listens, with the real port; `connect` understands it."""
-        return self._address if self._listener is None else self._listener.address
+        return self._listener.address
 
     # --- running ---------------------------------------------------------------------------------------
 
@@ -563,11 +559,9 @@ class Server:
             raise RuntimeError("a Server runs once: make another one")
         self._done.clear()
         if self._mode == "processes":
-            inherited = None if self._listener is None else self._listener._sock
+            inherited = None if self._held is not None else self._listener._sock
             self._engine = _Processes(self._service, self.address, self._backlog, self._workers, inherited)
             return
-        assert self._listener is not None
-        self._listener._sock.setblocking(False)
         loop = Selector if self._mode == "selector" else Threads
         self._engine = loop(self._service, self._listener._sock.dup())
         self._engine._listener.setblocking(False)
@@ -580,8 +574,7 @@ class Server:
             self._done.set()
 
     def _unbind(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        self._listener.close()
         if self._held is not None:
             self._held.close()
 

@@ -26,6 +26,7 @@ from .framings import Framing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from logging import Logger
     from types import TracebackType
@@ -80,6 +81,7 @@ __all__ = [
 ]
 
 _HIGH_WATER = 1 << 20
+_HANDSHAKE = 10.0  # seconds for the handshake of TLS
 # Beside the connections, which are many; those that `reconnect` makes are few.
 _attempt_counts: WeakKeyDictionary[MessageSocket[Any], int] = WeakKeyDictionary()
 _SLICE = 0.25  # how often a listener that cannot be woken looks whether it was closed
@@ -231,6 +233,13 @@ class MessageSocket(_backend.channel.Channel["T"]):
         """The child process of `spawn` (a subprocess.Popen), else None."""
         return getattr(self._transport, "process", None)
 
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The ssl.SSLObject that says what TLS has agreed on (`cipher`, `version`, `getpeercert`,
+        `selected_alpn_protocol`), None without TLS. Ask it, do not call what would send or receive. A
+        server's handshake is done by the first call that sends or receives."""
+        return getattr(self._transport, "tls", None)
+
     def fileno(self) -> int:
         """The descriptor to wait on, -1 after close. Frames may be buffered though it is not readable: see
         `ready`, and `events` for what to wait for. Of two pipes it is the one to read."""
@@ -257,8 +266,9 @@ class MessageSocket(_backend.channel.Channel["T"]):
     def _name(self) -> None:
         sock = getattr(self._transport, "sock", None)
         if sock is not None and sock.fileno() >= 0:
-            self._local = self._local or _name_of(sock, sock.getsockname)
-            self._peer = self._peer or _name_of(sock, sock.getpeername)
+            secure = self.tls is not None
+            self._local = self._local or _name_of(sock, sock.getsockname, secure)
+            self._peer = self._peer or _name_of(sock, sock.getpeername, secure)
         elif sock is None:
             self._local = self._local or ""
             self._peer = self._peer or getattr(self._transport, "name", "pipe:")
@@ -308,6 +318,52 @@ class MessageSocket(_backend.channel.Channel["T"]):
         self._connecting = False
         self._local = None
         self._name()
+
+    # --- TLS -----------------------------------------------------------------------------------------
+
+    def start_tls(
+        self,
+        context: ssl.SSLContext | bool | tuple[Any, Any] = True,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        timeout: float | None = 10.0,
+    ) -> None:
+        """Go on in TLS from here, as both ends have agreed to (STARTTLS and the like).
+
+        `context` is an ssl.SSLContext, or True for a client's defaults, or (certfile, keyfile) for a server;
+        `server_hostname` the name that the server's certificate must prove. Sends what is unsent, then does
+        the handshake, all within `timeout` seconds: Timeout (phase "send" or "handshake"), ConnectionLost
+        (also an ssl.SSLCertVerificationError if it is the certificate), after which the connection is of no
+        use. 0 does not wait: the handshake is done by the calls that follow, in 10 s. MalformedFrame, reason
+        "protocol-violation", if anything was read ahead of it: that came in the clear, and is never taken for
+        what TLS protects. DeclarationError for a context that cannot serve, or over TLS. ConcurrencyError
+        while another thread receives.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise errors.bad_timeout(timeout)
+        if self.tls is not None:
+            raise errors.tls_already(self._peer_name())
+        from . import _tls
+
+        end = None if timeout is None else monotonic() + timeout
+        chosen = _tls.server_context(context) if server_side else _tls.client_context(context)
+        transport = _tls.TLSTransport(
+            self._transport,
+            chosen,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            timeout=timeout or (None if timeout is None else _HANDSHAKE),
+            peer=self._peer_name(),
+        )
+        self.flush(timeout)
+        try:
+            self._upgrade(transport)
+        except errors.MalformedFrame as error:
+            self._report(error)
+            raise
+        if timeout != 0:
+            transport.handshake(None if end is None else max(0.0, end - monotonic()))
 
     @property
     def attempt(self) -> int:
@@ -388,7 +444,8 @@ class MessageSocket(_backend.channel.Channel["T"]):
         """Take the stream back: (socket, or the pair of descriptors; the bytes that were read ahead).
 
         The connection counts as closed and leaves the stream open, descriptors as blocking as they came.
-        BlockingIOError if bytes are unsent (`flush` first), ConcurrencyError if another thread receives.
+        BlockingIOError if bytes are unsent (`flush` first), ConcurrencyError if another thread receives,
+        DeclarationError over TLS, whose socket means nothing without its keys.
 
         >>> import framewire as fw
         >>> a, b = fw.socketpair(fw.Lines())
@@ -402,6 +459,8 @@ class MessageSocket(_backend.channel.Channel["T"]):
         >>> sock.close(); a.close(0)
         """
         self._name()
+        if self.tls is not None:
+            raise errors.detach_tls(self._peer_name())
         rest = self._detach()
         restore = getattr(self._transport, "restore", None)
         if restore is not None:
@@ -436,7 +495,8 @@ class MessageSocket(_backend.channel.Channel["T"]):
 class MessageListener:
     """Accepts connections. Made by `listen`; a context manager. Any number of threads may accept.
 
-    `options` are those of `MessageSocket`, for the connections that are accepted.
+    `options` are those of `MessageSocket`, for the connections that are accepted. With `tls` they speak TLS:
+    see `listen`.
 
     >>> from framewire import Lines
     >>> from framewire.sockets import connect, listen
@@ -457,18 +517,24 @@ class MessageListener:
         framing: Framing,
         send_framing: Framing | None = None,
         _path: str | None = None,
+        *,
+        tls: ssl.SSLContext | tuple[Any, Any] | None = None,
+        handshake_timeout: float | None = _HANDSHAKE,
         **options: Any,
     ) -> None:
         _need_framings(framing, send_framing)
         _need_stream(sock)
+        _need_handshake(handshake_timeout)
         if hasattr(socket, "SO_ACCEPTCONN") and not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise DeclarationError("the socket is not listening: call its listen() first")
         _need_options(framing, send_framing, **options)
         self._framing, self._send_framing, self._options = framing, send_framing, options
+        self._tls = None if tls is None else _context(tls, True)
+        self._handshake_timeout = handshake_timeout
         self._path = _path
         self._file = None if _path is None else _address.socket_file(_path)
         sock.setblocking(False)
-        self._address = _name_of(sock, sock.getsockname)
+        self._address = _name_of(sock, sock.getsockname, tls is not None)
         self._sock = sock
         self._pid = os.getpid()
         self._closed = False
@@ -519,8 +585,19 @@ class MessageListener:
                     ready(fd, -1, _SLICE)
             elif fd >= 0 and not ready(fd, -1, left):
                 raise errors.timed_out(timeout or 0, "connect", f"no connection came to {self._address}")
+        return self._wrap(sock, self._framing, self._send_framing)
+
+    def _wrap(
+        self, sock: socket.socket, framing: Framing, send_framing: Framing | None
+    ) -> MessageSocket[Any]:
+        """The connection over an accepted socket."""
         try:
-            return MessageSocket(sock, self._framing, self._send_framing, **self._options)
+            stream: Any = sock
+            if self._tls is not None:
+                stream = _secure(
+                    sock, self._tls, self._options, server_side=True, timeout=self._handshake_timeout
+                )
+            return MessageSocket(stream, framing, send_framing, **self._options)
         except BaseException:
             sock.close()
             raise
@@ -595,9 +672,33 @@ def _need_stream(sock: object) -> None:
     if not isinstance(sock, socket.socket):
         raise TypeError(f"a socket is required, not {type(sock).__name__}")
     if hasattr(sock, "unwrap"):
-        raise DeclarationError("a TLS socket is not supported here: give the plain stream socket")
+        raise DeclarationError(
+            "an ssl.SSLSocket cannot be taken over, as it hides how TLS ends: give the plain socket, with "
+            "connect(sock, framing, tls=context) or start_tls(context)"
+        )
     if sock.type != socket.SOCK_STREAM:
         raise DeclarationError(f"a stream socket is required, not {sock.type!r}")
+
+
+def _need_handshake(timeout: float | None) -> None:
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"handshake_timeout={timeout!r} must be None or more than 0 seconds")
+
+
+def _context(tls: object, server_side: bool) -> ssl.SSLContext:
+    from . import _tls
+
+    return _tls.server_context(tls) if server_side else _tls.client_context(tls)
+
+
+def _secure(sock: socket.socket, context: ssl.SSLContext, options: Mapping[str, Any], **how: Any) -> Any:
+    """TLS over a connected or connecting socket."""
+    from . import _tls
+
+    _need_stream(sock)
+    _options.keep_alive(sock, options.get("peer_timeout"))
+    peer = _name_of(sock, sock.getpeername, True)
+    return _tls.TLSTransport(SocketTransport(sock), context, peer=how.pop("peer", peer), **how)
 
 
 def _need_options(
@@ -656,11 +757,12 @@ def _remedy(name: str) -> str:
     return "has no encode(object) -> bytes and decode(bytes) -> object, and is no pair of such functions"
 
 
-def _name_of(sock: socket.socket, ask: Callable[[], Any]) -> str:
+def _name_of(sock: socket.socket, ask: Callable[[], Any], secure: bool = False) -> str:
     try:
-        return _address.show(sock.family, ask())
+        name = _address.show(sock.family, ask())
     except OSError:
         return "nobody"  # it was reset before we could ask
+    return name.replace("tcp://", "tls://", 1) if secure else name
 
 
 # --- making them -----------------------------------------------------------------------------------------
@@ -672,9 +774,13 @@ def connect(
     send_framing: Framing | None = None,
     *,
     timeout: float | None = 10.0,
+    tls: ssl.SSLContext | bool | None = None,
+    server_hostname: str | None = None,
+    handshake_timeout: float | None = _HANDSHAKE,
     **options: Any,
 ) -> MessageSocket[Any]:
-    """Connect to "tcp://host:port", "unix:path", "unix:@abstract" or (host, port); or take over a socket.
+    """Connect to "tcp://host:port", "tls://host:port", "unix:path", "unix:@abstract" or (host, port); or take
+    over a socket.
 
     Also "fd:3" or "fd:NAME" (a descriptor that was inherited), "exec:COMMAND" (see `spawn`), "stdio:" (see
     `stdio`) and "serial:/dev/ttyUSB0,115200". `options` are those of `MessageSocket`.
@@ -685,13 +791,27 @@ def connect(
     naming the address for what the system says. `timeout` bounds connecting only, and is not that of the
     calls; but 0 sets `timeout = 0` for these too, takes one numeric address, and returns a connection that is
     still connecting: wait for its `events`, then use it.
+
+    With `tls`, and over "tls://", the connection speaks TLS: an ssl.SSLContext (which has the ALPN protocols,
+    the client's certificate and so on), or True for what this system trusts. The certificate must prove
+    `server_hostname`, which is the address's host unless it is given. The handshake is done here, within what
+    is left of `timeout` and at most `handshake_timeout` seconds (None: no limit of its own):
+    Timeout(phase="handshake"), ConnectionLost for what goes wrong, which is an ssl.SSLCertVerificationError
+    too where the certificate is refused. With `timeout=0` it is done by the first calls that send or receive.
     """
     _need_framings(framing, send_framing)
     if timeout is not None and not timeout >= 0:
         raise errors.bad_timeout(timeout)
-    if isinstance(address, socket.socket):
-        return MessageSocket(address, framing, send_framing, **options)
-    kind, where, detail = _address.parse(address)
+    _need_handshake(handshake_timeout)
+    given = isinstance(address, socket.socket)
+    kind, where, detail = ("socket", "", None) if given else _address.parse(address)
+    if kind == "tls" and tls is None:
+        tls = True
+    if tls is not None and kind in ("exec", "stdio", "serial"):
+        raise DeclarationError(f"address {address!r}: tls= goes with sockets; start_tls() does it here")
+    if tls is None and server_hostname is not None:
+        raise DeclarationError("server_hostname= goes with TLS: tls=True, or a tls:// address")
+    context = None if tls is None else _context(tls, False)
     if kind == "exec":
         return spawn(where, framing, send_framing, **options)
     if kind == "stdio":
@@ -699,26 +819,50 @@ def connect(
     if kind == "serial":
         fd = _devices.open_serial(where, detail or 0)
         return _named(MessageSocket.from_pipes(fd, fd, framing, send_framing, **options), address)
-    if kind == "fd":
-        found = _devices.inherited(where)
-        if isinstance(found, socket.socket):
-            return MessageSocket(found, framing, send_framing, **options)
+    found = address if given else _devices.inherited(where) if kind == "fd" else None
+    if isinstance(found, int):
+        if context is not None:
+            raise DeclarationError(f"address {address!r}: tls= goes with sockets; start_tls() does it here")
         return _named(MessageSocket.from_pipes(found, found, framing, send_framing, **options), address)
-    sock = _address.dial(address, timeout) if timeout != 0 else _address.begin(address)
+    began = monotonic()
+    sock: Any = found
+    if found is None:
+        sock = _address.dial(address, timeout) if timeout != 0 else _address.begin(address)
     try:
-        conn: MessageSocket[Any] = MessageSocket(sock, framing, send_framing, **options)
+        stream = sock
+        if context is not None:
+            how: dict[str, Any] = {"timeout": handshake_timeout, "server_hostname": server_hostname or where}
+            if kind not in ("tcp", "tls"):
+                how["server_hostname"] = server_hostname
+            elif not server_hostname and not where:
+                how["server_hostname"] = "localhost"
+            if found is None:
+                how["peer"] = _shown(address)
+            stream = _secure(sock, context, options, **how)
+        conn: MessageSocket[Any] = MessageSocket(stream, framing, send_framing, **options)
     except BaseException:
-        sock.close()
+        if found is None:
+            sock.close()
         raise
-    if timeout == 0:
+    if timeout == 0 and found is None:
         conn.timeout = 0
         conn._connecting = True
         _named(conn, address)
+    elif context is not None and timeout != 0:
+        try:
+            stream.handshake(None if timeout is None else max(0.0, began + timeout - monotonic()))
+        except BaseException:
+            conn._release()
+            raise
     return conn
 
 
+def _shown(address: Any) -> str:
+    return address if isinstance(address, str) else _address.show(socket.AF_INET, address)
+
+
 def _named(conn: MessageSocket[Any], address: Any) -> MessageSocket[Any]:
-    conn._peer = address if isinstance(address, str) else _address.show(socket.AF_INET, address)
+    conn._peer = _shown(address)
     return conn
 
 
@@ -880,33 +1024,44 @@ def listen(
     framing: Framing,
     send_framing: Framing | None = None,
     *,
+    tls: ssl.SSLContext | tuple[Any, Any] | None = None,
+    handshake_timeout: float | None = _HANDSHAKE,
     _bind: tuple[int, bool] = (),  # type: ignore[assignment]
     **options: Any,
 ) -> MessageListener:
-    """Listen on "tcp://host:port", "tcp://:port" (all interfaces, both families), "unix:path",
+    """Listen on "tcp://host:port", "tcp://:port" (all interfaces, both families), "tls://...", "unix:path",
     "unix:@abstract" or (host, port), or take over a socket that listens ("fd:3", "fd:NAME": inherited).
 
     `options` are those of `MessageSocket`, for each connection. Port 0 takes a free one: see `address`. A
     Unix socket's file whose server is gone is replaced; if one answers, or it is no socket, that is
     OSError(EADDRINUSE). close() removes the file. DeclarationError for an address that cannot be, other
     OSErrors naming the address as the system gives them.
+
+    With `tls`, an ssl.SSLContext or (certfile, keyfile), the connections speak TLS; "tls://" needs it.
+    `accept` never waits for a handshake: the first call that sends or receives does it, and raises
+    Timeout(phase="handshake") if it takes more than `handshake_timeout` seconds from then on, ConnectionLost
+    if it fails.
     """
     _need_framings(framing, send_framing)
+    secure: dict[str, Any] = {"tls": tls, "handshake_timeout": handshake_timeout}
     if isinstance(address, socket.socket):
-        return MessageListener(address, framing, send_framing, **options)
+        return MessageListener(address, framing, send_framing, **secure, **options)
     kind, where, _ = _address.parse(address)
+    if tls is not None or kind == "tls":
+        secure["tls"] = _context(tls, True)
+    _need_handshake(handshake_timeout)
     path: str | None = None
     if kind == "fd":
         found = _devices.inherited(where)
         if not isinstance(found, socket.socket):
             raise DeclarationError(f"address {address!r}: the descriptor is no socket")
         sock = found
-    elif kind in ("tcp", "unix"):
+    elif kind in ("tcp", "tls", "unix"):
         sock, path = _address.bind(address, *_bind)
     else:
         raise DeclarationError(f"address {address!r}: nothing can listen there; connect() to it")
     try:
-        return MessageListener(sock, framing, send_framing, path, **options)
+        return MessageListener(sock, framing, send_framing, path, **secure, **options)
     except BaseException:
         sock.close()
         raise

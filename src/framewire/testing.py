@@ -283,6 +283,7 @@ class SimulatedStream:
 
     direct = 0  # the native channel makes no system call of its own
     name = "simulated:"
+    pending = unclean = False
 
     def __init__(
         self,
@@ -367,6 +368,9 @@ class SimulatedStream:
                 self.clock.advance(end - self.clock())
                 return False
             self.clock.advance(min(moments) - self.clock())
+
+    def events(self, wanted: int) -> int:
+        return wanted
 
     def end(self) -> bool:
         self.calls.append("end")

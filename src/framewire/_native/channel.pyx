@@ -13,6 +13,8 @@ from .receiving cimport Receiver
 from .sending cimport SMALL
 from .stream cimport DEFAULT, OTHER, READ, SOCKET, WRITE, Until, Watch, limits_of, short
 
+import os
+
 from .. import errors
 
 __all__ = ["Channel"]
@@ -60,7 +62,8 @@ cdef class Channel(Receiver):
         if self._connecting:
             return WRITE
         read = READ if not self.eof and self.over is None and not self.broken else 0
-        return read | (WRITE if self._unsent() and not self.corks else 0)
+        wanted = read | (WRITE if self._unsent() and not self.corks else 0)
+        return self._transport.events(wanted) if self.direct == OTHER else wanted
 
     def _counters(self):
         """messages in and out, bytes in and out, reads, writes, buffered, unsent, opened, last received."""
@@ -87,7 +90,7 @@ cdef class Channel(Receiver):
         2 wait for room to write as well, 4 for nothing else. What recv, send and the handler raise passes.
         """
         cdef Until until
-        cdef bint done = False, nested
+        cdef bint done = False, nested, full
         self._until(DEFAULT, &until)
         if self._unsent() and not wait:
             self._drive()
@@ -108,7 +111,8 @@ cdef class Channel(Receiver):
                     self._drive()
         if rest is not None and rest is not True:
             return rest
-        return (rest is True) | (2 * (self._unsent() > 0)) | (4 * (self._unsent() >= self.high_water))
+        full = self._unsent() >= self.high_water
+        return (rest is True and not full) | 2 * (self._unsent() > 0) | 4 * full
 
     cdef object _answer(self, handler, bint wait, const Until *until):
         """None when no message is left, True if there may be more, or a generator of replies."""
@@ -168,7 +172,6 @@ cdef class Channel(Receiver):
         peer's end is then not waited for. In a process that does not own it, only the descriptor is closed.
         """
         cdef Until until
-        cdef Until now
         cdef bint nested
         self._until(timeout, &until)
         if self._closed or self._foreign() or self._passed_on():
@@ -182,8 +185,10 @@ cdef class Channel(Receiver):
                         return  # by another thread, meanwhile
                     if not self._push_all(&until):
                         raise errors.close_lost(self._peer_name(), self._unsent(), short(until.timeout))
-                    self._now(&now)
-                    self._shutdown_write(&now)
+                    try:
+                        self._shutdown_write(&until)
+                    except (errors.Timeout, BlockingIOError):
+                        pass  # nothing that was sent is lost
                 finally:
                     self._leave_send(nested)
             if not (self.eof or self.over is not None or self._connecting or self.receiving or self.unending):
@@ -217,5 +222,35 @@ cdef class Channel(Receiver):
             self._release_block()
             self._closed = self.detached = True
             return rest
+        finally:
+            self._leave_recv()
+
+    def _upgrade(self, transport):
+        """Go on over `transport`, which stands on the one so far; nothing may have been read ahead of it."""
+        cdef Decoder decoder
+        cdef Until now
+        cdef bint nested
+        self._need_open()
+        self._enter_recv()
+        try:
+            self._now(&now)
+            nested = self._enter_send(&now, "send")
+            try:
+                if self._unsent():
+                    raise errors.detach_unsent(self._unsent())
+                decoder = self._decoder()
+                ahead = decoder._buffered() + sum([len(frame) for frame in decoder.cut or ()])
+                if ahead:
+                    # No message of it may be delivered, whole as it may be.
+                    self.send_over = errors.read_ahead, self._peer_name(), ahead
+                    decoder.cut, decoder.fault = None, self._error(self.send_over)
+                    raise self._error(self.send_over)
+                if self.direct == SOCKET:
+                    os.set_blocking(self.reader, False)  # as its methods want it
+                self._transport = transport
+                self.direct = transport.direct
+                self.reader, self.writer = transport.reader, transport.writer
+            finally:
+                self._leave_send(nested)
         finally:
             self._leave_recv()

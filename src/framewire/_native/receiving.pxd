@@ -24,6 +24,7 @@ cdef class Receiver(Sender):
     cdef bint _goes_into(self, Py_ssize_t room) noexcept
     cdef bint _may_sleep(self, const Until *until) noexcept
     cdef int _ended(self) except -1
+    cdef int _end_uncleanly(self) except -1
     cdef int _release_block(self) except -1
     cdef int _discard(self, const Until *until) except -1
     cdef int _receive_in_place(self, Decoder decoder, list out, Py_ssize_t cap, const Until *until) except -2

@@ -139,6 +139,8 @@ cdef class Receiver(Sender):
         cdef Decoder decoder = self.decoder
         if self._closed or self.over is not None or self.eof or self.broken:
             return True
+        if self.direct == OTHER and self._transport.pending:
+            return True
         if decoder is None:
             return False
         if decoder.cut:
@@ -275,6 +277,9 @@ cdef class Receiver(Sender):
                 raise self._error(self.over)
             if self.limits is not None and self.limits.frame_timeout >= 0:
                 self._watch_frame()
+            if self.eof and self.direct == OTHER and self._transport.unclean:
+                self._end_uncleanly()
+                continue
             if self.eof:
                 self._put_back(self._decoder().feed_eof())
                 self.over = errors.ended, self._peer_name()
@@ -424,6 +429,15 @@ cdef class Receiver(Sender):
         if self.over is None:
             self.over = self.send_over if self.resets else None
         self.eof = True
+        return 0
+
+    cdef int _end_uncleanly(self) except -1:
+        """The stream may have been cut off: no tail of it is a message."""
+        cdef Decoder decoder = self._decoder()
+        needed = decoder._needed()
+        decoder._unpack_large()
+        self.over = (errors.unclean_end, self._peer_name(), decoder.data[decoder.start:decoder.end],
+                     needed, decoder.position, decoder.index)
         return 0
 
     cdef int _release_block(self) except -1:

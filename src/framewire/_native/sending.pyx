@@ -441,14 +441,22 @@ cdef class Sender(Stream):
 
     cdef int _shutdown_write(self, const Until *until) except -1:
         self._flush(until)
-        if self.send_over is None:
-            self.send_over = (errors.write_was_shut,)
+        while self.send_over is None:
             try:
                 self.unending = not self._transport.end()
                 self.writer = self._transport.writer
+            except BlockingIOError:
+                if not self._wait(False, True, self._left(until)) and self._left(until) == 0:
+                    raise self._late(until, "send", f"{self._peer_name()} could not be told the end") from None
+                self._need_open()
+                continue
+            except InterruptedError:
+                continue
             except OSError as error:
                 if error.errno not in errors.LOST:
+                    self.send_over = (errors.write_was_shut,)
                     raise
+            self.send_over = (errors.write_was_shut,)
         return 0
 
     def _drive(self):

@@ -7,6 +7,7 @@ begins, what it asks a select loop for, what it has counted, how it ends.
 
 from __future__ import annotations
 
+from functools import partial
 from types import GeneratorType
 
 from .. import errors
@@ -60,7 +61,7 @@ class Channel(Receiver["T"]):
         if self._connecting:
             return WRITE
         read = READ if not self._eof and self._over is None and not self._broken else 0
-        return read | (WRITE if self._out and not self._corks else 0)
+        return self._transport.events(read | (WRITE if self._out and not self._corks else 0))
 
     def _counters(self) -> tuple[int, int, int, int, int, int, int, int, float, float]:
         """messages in and out, bytes in and out, reads, writes, buffered, unsent, opened, last received."""
@@ -105,7 +106,8 @@ class Channel(Receiver["T"]):
                     self._drive()
         if rest is not None and rest is not True:
             return rest
-        return (rest is True) | (2 * bool(self._out)) | (4 * (self.unsent >= self._high_water))
+        full = self.unsent >= self._high_water
+        return (rest is True and not full) | 2 * bool(self._out) | 4 * full
 
     def _answer(self, handler: Callable[[Any, Any], Any], wait: bool, until: Until) -> Any:
         """None when no message is left, True if there may be more, or a generator of replies."""
@@ -179,7 +181,10 @@ class Channel(Receiver["T"]):
             return  # by another thread, meanwhile
         if not self._push_all(until):
             raise errors.close_lost(self._peer_name(), self.unsent, until.timeout or 0)
-        self._shutdown_write(self._now())
+        try:
+            self._shutdown_write(until)
+        except (errors.Timeout, BlockingIOError):
+            pass  # nothing that was sent is lost
 
     def _detach(self) -> bytes:
         """End the connection without closing the transport; the bytes that were read ahead."""
@@ -195,3 +200,22 @@ class Channel(Receiver["T"]):
         rest = self._decoder.detach()
         self._closed = self._detached = True
         return rest
+
+    def _upgrade(self, transport: Transport) -> None:
+        """Go on over `transport`, which stands on the one so far; nothing may have been read ahead of it."""
+        self._need_open()
+        self._receiving.run(
+            self._now(), "recv", self._sending.run, self._now(), "send", self._change, transport
+        )
+
+    def _change(self, transport: Transport) -> None:
+        self._commit()
+        if self._out:
+            raise errors.detach_unsent(self.unsent)
+        ahead = self._decoder.buffered + sum(map(len, self._cut))
+        if ahead:
+            # No message of it may be delivered, whole as it may be.
+            self._send_over = partial(errors.read_ahead, self._peer_name(), ahead)
+            self._cut, self._decoder._fault = [], self._send_over()
+            raise self._send_over()
+        self._transport = transport

@@ -122,6 +122,8 @@ class Receiver(Typed["T"], Sender):
         """
         if self._closed or self._cut or self._over is not None or self._eof or self._broken:
             return True
+        if self._transport.pending:
+            return True
         return bool(self._decoder.buffered or self._decoder.error) and self._decoder.needed == 0
 
     def _switch(self, framing: Any) -> None:
@@ -225,6 +227,9 @@ class Receiver(Typed["T"], Sender):
             if self._frame_timeout is not None:
                 self._watch_frame()
             try:
+                if self._eof and self._transport.unclean:
+                    self._over = self._unclean_end()
+                    continue
                 if self._eof:
                     # Repeating this is harmless, should a signal handler have raised in the middle.
                     self._cut += self._decoder.feed_eof()
@@ -254,6 +259,13 @@ class Receiver(Typed["T"], Sender):
     def _clean_end(self) -> Callable[[], Exception]:
         peer = self._peer_name()
         return lambda: errors.ended(peer)
+
+    def _unclean_end(self) -> Callable[[], Exception]:
+        """The stream may have been cut off: no tail of it is a message."""
+        decoder = self._decoder
+        partial = bytes(decoder._source[decoder._start : decoder._end])
+        peer, needed, offset, index = self._peer_name(), decoder.needed, decoder.offset, decoder._index
+        return lambda: errors.unclean_end(peer, partial, needed, offset, index)
 
     # --- reading -----------------------------------------------------------------------------------
 

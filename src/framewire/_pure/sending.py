@@ -236,13 +236,21 @@ class Sender(Stream):
 
     def _shutdown_write(self, until: Until) -> None:
         self._flush(until)
-        if self._send_over is None:
-            self._send_over = errors.write_was_shut
+        while self._send_over is None:
             try:
                 self._half_closed = self._transport.end()
+            except BlockingIOError:
+                if not self._transport.wait(False, True, until.left()) and until.left() == 0:
+                    raise until.error("send", f"{self._peer_name()} could not be told the end") from None
+                self._need_open()
+                continue
+            except InterruptedError:
+                continue
             except OSError as error:
                 if error.errno not in errors.LOST:
+                    self._send_over = errors.write_was_shut
                     raise
+            self._send_over = errors.write_was_shut
 
     def _need_sender(self, until: Until) -> None:
         self._need_open()
