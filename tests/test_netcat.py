@@ -13,11 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from framewire import LengthPrefixed, sockets, u32
+from framewire import LengthPrefixed, u32
 
 COMMAND = [sys.executable, "-m", "framewire"]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals as on Unix")
@@ -497,15 +498,15 @@ def test_bench_tells_what_was_lost() -> None:
     assert b"received 0" in out
 
 
-@pytest.mark.skipif("tls" not in (sockets.connect.__kwdefaults__ or {}), reason="connect has no TLS")
 def test_tls(tmp_path: Path) -> None:
     trustme = pytest.importorskip("trustme")
     authority, pair = tmp_path / "ca.pem", tmp_path / "server.pem"
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(authority))
     ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(pair))
-    for trust, status in ((["--tls-ca", str(authority)], 0), (["--insecure"], 0), ([], 1)):
-        with listening("u32", "--echo", "--once", "--tls-cert", str(pair)) as (address, _):
+    cases = [(["--tls-ca", str(authority)], 0), (["--insecure"], 0), ([], 1)]
+    for (trust, status), once in product(cases, ([], ["--once"])):
+        with listening("u32", "--echo", *once, "--tls-cert", str(pair)) as (address, _):
             assert address.startswith("tls://127.0.0.1:")
             there = f"tls://localhost:{address.rpartition(':')[2]}"
             done, out, err = run("connect", there, "u32", "ping", *trust)

@@ -114,7 +114,6 @@ def client_tls(options: Namespace, address: str) -> tuple[str, ssl.SSLContext | 
     wanted = address.startswith("tls://") or options.tls_ca is not None or options.insecure
     if not wanted:
         return address, None
-    _need_tls(sockets.connect)
     import ssl
 
     try:
@@ -127,13 +126,12 @@ def client_tls(options: Namespace, address: str) -> tuple[str, ssl.SSLContext | 
     return address.replace("tls://", "tcp://", 1), context
 
 
-def server_tls(options: Namespace, address: str, function: Any) -> tuple[str, ssl.SSLContext | None]:
-    """The address to listen at, and the context for `function` if TLS is wanted: by tls:// or --tls-cert."""
+def server_tls(options: Namespace, address: str) -> tuple[str, ssl.SSLContext | None]:
+    """The address to listen at, and the context if TLS is wanted: by tls:// or --tls-cert."""
     if options.tls_cert is None:
         if address.startswith("tls://") or options.tls_key is not None:
             raise Failure(USAGE, "TLS needs --tls-cert FILE, and --tls-key FILE if the key is not in it")
         return address, None
-    _need_tls(function)
     import ssl
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -142,11 +140,6 @@ def server_tls(options: Namespace, address: str, function: Any) -> tuple[str, ss
     except (OSError, ValueError) as error:
         raise Failure(FAILED, f"--tls-cert {options.tls_cert}: {_told(error)}") from error
     return address.replace("tls://", "tcp://", 1), context
-
-
-def _need_tls(function: Any) -> None:
-    if "tls" not in (function.__kwdefaults__ or {}):
-        raise Failure(USAGE, "this version of framewire does not speak TLS in that place")
 
 
 # --- connecting, and what goes wrong -------------------------------------------------------------------

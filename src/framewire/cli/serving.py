@@ -56,7 +56,7 @@ def _serve(options: Namespace, framing: Framing, send_framing: Framing | None) -
         raise Failure(USAGE, f"--exec waits for its programs: it goes with --mode threads, not {mode}")
     if mode == "processes" and (isinstance(app, Printer) or options.number is not None):
         raise Failure(USAGE, "--mode processes goes with --echo or --reply, and without -n: many would print")
-    address, context = server_tls(options, address_of(options.address), Server.__init__)
+    address, context = server_tls(options, address_of(options.address))
     more: dict[str, Any] = {} if context is None else {"tls": context}
     _log_to_stderr(options)
     try:
@@ -210,7 +210,7 @@ def _first(
     options: Namespace, output: Output, framing: Framing, send_framing: Framing | None
 ) -> MessageSocket[Any]:
     """The first connection, behind its PROXY header; nobody else is accepted."""
-    address, context = server_tls(options, address_of(options.address), sockets.listen)
+    address, context = server_tls(options, address_of(options.address))
     more: dict[str, Any] = {} if context is None else {"tls": context}
     first: tuple[Framing, Framing | None] = (framing, send_framing)
     if options.proxy_protocol:
