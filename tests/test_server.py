@@ -89,6 +89,16 @@ def until(true: Callable[[], Any], seconds: float = 10.0) -> Any:
     return value
 
 
+def test_another_thread_may_send(near: Stage) -> None:
+    """Also while the connection's own thread waits for a message: what it says goes at once."""
+    conns: list[Any] = []
+    with_conn = near.server(lambda conn, message: None, on_connect=conns.append)
+    client = near.connect(with_conn)
+    until(lambda: conns)
+    conns[0].send(b"news")
+    assert client.recv(timeout=5) == b"news"
+
+
 def echo(conn: Any, message: Any) -> Any:
     return message
 

@@ -15,7 +15,6 @@ from . import enclosed as _enclosed
 from . import errors as _errors
 from . import fields as _fields
 from . import framings as _framings
-from . import server as _server
 from . import sockets as _sockets
 from . import streaming as _streaming
 from . import stuffed as _stuffed
@@ -28,13 +27,28 @@ from .errors import *  # noqa: F403
 from .fields import *  # noqa: F403
 from .framings import *  # noqa: F403
 from .protocols import *  # noqa: F403
-from .server import *  # noqa: F403
 from .sockets import *  # noqa: F403
 from .streaming import *  # noqa: F403
 from .stuffed import *  # noqa: F403
 from .talk import *  # noqa: F403
 from .text import *  # noqa: F403
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .server import *  # noqa: F403
+else:
+
+    def __getattr__(name: str) -> object:
+        """What clients do not need is loaded on first use."""
+        if name not in _SERVING:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import server
+
+        return globals().setdefault(name, getattr(server, name))
+
+
+del TYPE_CHECKING
+_SERVING = ["Server", "ServerStats", "serve"]
 Decoder = _backend.codec.Decoder
 Encoder = _backend.codec.Encoder
 
@@ -49,4 +63,4 @@ __all__ += _enclosed.__all__
 __all__ += _streaming.__all__
 __all__ += protocols.__all__
 __all__ += _sockets.__all__
-__all__ += _server.__all__
+__all__ += _SERVING

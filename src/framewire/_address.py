@@ -161,8 +161,12 @@ def _named(error: OSError, address: object) -> OSError:
 
 
 def _resolved(address: object, host: str, port: int | None) -> list[tuple[int, Any]]:
+    # As bytes it does not go through the idna codec, which takes 2 ms to load; that judges names only.
+    name: str | bytes | None = host or None
+    if host.isascii() and (":" in host or host.replace(".", "").isdigit()):
+        name = host.encode("ascii")
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise DeclarationError(f"address {address!r}: {host!r} cannot be a host name: {error}") from None
     if not found:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import socket
-from ipaddress import IPv4Address, IPv6Address
 
 from .errors import MalformedFrame
 from .framings import Custom
@@ -85,6 +84,8 @@ def proxied(header: bytes) -> str | None:
 
 
 def _version_1(header: bytes) -> str | None:
+    from ipaddress import IPv4Address, IPv6Address
+
     words = header[:-2].split(b" ")
     if words[1] == b"UNKNOWN":
         return None
@@ -102,6 +103,8 @@ def _version_1(header: bytes) -> str | None:
 
 
 def _version_2(header: bytes) -> str | None:
+    from ipaddress import IPv4Address, IPv6Address
+
     version, family, body = header[12], header[13], header[16:]
     if version == 0x20:  # LOCAL
         return None

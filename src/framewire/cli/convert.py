@@ -27,9 +27,20 @@ if TYPE_CHECKING:
     from .._backend import Backend
     from ..framings import Framing
 
-__all__ = ["run_decode", "run_encode"]
+__all__ = [
+    "Cutter",
+    "Input",
+    "Sink",
+    "argument",
+    "broken",
+    "chosen",
+    "declared",
+    "run_decode",
+    "run_encode",
+    "writer",
+]
 
-_READ = 1 << 16
+READ = 1 << 16
 _BEFORE = 8  # bytes shown before a fault, of 32
 
 
@@ -104,11 +115,19 @@ class Cutter:
         self.skipped = 0
 
     def __iter__(self) -> Iterator[list[tuple[int, bytes]]]:
-        while chunk := os.read(self._descriptor, _READ):
-            self.read += len(chunk)
-            self._recent = self._recent[-_BEFORE:] + chunk
-            self._decoder.feed(chunk)
-            yield from self._drain(self._decoder.next_frame)
+        while chunk := os.read(self._descriptor, READ):
+            yield from self.feed(chunk)
+        yield from self.end()
+
+    def feed(self, chunk: bytes) -> Iterator[list[tuple[int, bytes]]]:
+        """What the next bytes complete, for those who read themselves."""
+        self.read += len(chunk)
+        self._recent = self._recent[-_BEFORE:] + chunk
+        self._decoder.feed(chunk)
+        yield from self._drain(self._decoder.next_frame)
+
+    def end(self) -> Iterator[list[tuple[int, bytes]]]:
+        """What the end of the stream completes."""
         yield from self._drain(self._last)
 
     def _last(self) -> bytes | None:
@@ -137,38 +156,63 @@ class Cutter:
         yield batch
 
     def _failure(self, error: DecodeError | Truncated) -> Failure:
-        what, _, place = str(error).partition("; frame ")
-        lines = [what.replace("(max_frame)", "(--max-frame)")]
-        if place:
-            lines.append(f"frame {place}")
-        if isinstance(error, Truncated):
-            offset = self._decoder.offset
-            rest, mark = error.partial, len(error.partial) - 1
-        else:
-            offset = self._decoder.offset if error.offset is None else error.offset
-            if error.recoverable:
-                rest, mark = getattr(error, "header", b""), 0
-            else:
-                rest = self._decoder.detach()
-                mark = _fault_at(self._framing, error.frame_index or 0, rest, self._backend)
-        head = rest[:4]
-        remedy = f"is {self._framing} the right framing?"
-        is_text = len(head) == 4 and all(32 <= byte < 127 for byte in head)
-        if isinstance(error, FrameTooLarge) and (error.size is None or not is_text):
-            remedy = f"a larger --max-frame takes it; or {remedy}"
-        elif is_text:
-            remedy = f'the frame begins with the text "{head.decode("ascii")}": {remedy}'
-        lines.append(remedy)
-        # What stands before the frame in the last read, then the frame up to and around the mark.
+        offset, rest = self._decoder.offset, b""
+        if not isinstance(error, Truncated) and not error.recoverable:
+            offset = offset if error.offset is None else error.offset
+            rest = self._decoder.detach()
+        elif isinstance(error, DecodeError) and error.offset is not None:
+            offset = error.offset
+        # What stands before the frame in the last read.
         lead = offset - (self.read - len(self._recent))
         before = self._recent[:lead][-_BEFORE:] if 0 < lead <= len(self._recent) else b""
-        first = max(len(before) + mark - 31 + _BEFORE, 0)
-        window = (before + rest)[first : first + 32]
-        dump = hexdump(window, offset - len(before) + first, offset + mark) if window else []
-        return Failure(CUT_SHORT if isinstance(error, Truncated) else BROKEN, *lines, dump=dump)
+        return broken(error, self._framing, self._backend, offset, rest, before)
 
 
-class _Sink:
+def broken(
+    error: DecodeError | Truncated,
+    framing: Framing,
+    backend: Backend,
+    offset: int,
+    rest: bytes,
+    before: bytes = b"",
+) -> Failure:
+    """What to tell of a frame at `offset` that is broken or cut short: `rest` is what has come from there on,
+    if that is known, and `before` some bytes that came earlier."""
+    what, _, place = str(error).partition("; frame ")
+    lines = [what.replace("(max_frame)", "(--max-frame)")]
+    if place:
+        lines.append(f"frame {place}")
+    mark = 0
+    if isinstance(error, Truncated):
+        rest, mark = error.partial, len(error.partial) - 1
+    elif error.recoverable or not rest:
+        rest = getattr(error, "header", b"")
+    else:
+        mark = _fault_at(framing, error.frame_index or 0, rest, backend)
+    head = rest[:4]
+    remedy = f"is {framing} the right framing?"
+    is_text = len(head) == 4 and all(32 <= byte < 127 for byte in head)
+    if isinstance(error, FrameTooLarge) and (error.size is None or not is_text):
+        remedy = f"a larger --max-frame takes it; or {remedy}"
+    elif is_text:
+        remedy = f'the frame begins with the text "{head.decode("ascii")}": {remedy}'
+    lines.append(remedy)
+    # The frame up to and around the mark.
+    first = max(len(before) + mark - 31 + _BEFORE, 0)
+    window = (before + rest)[first : first + 32]
+    dump = hexdump(window, offset - len(before) + first, offset + mark) if window else []
+    return Failure(CUT_SHORT if isinstance(error, Truncated) else BROKEN, *lines, dump=dump)
+
+
+def writer(form: str, backend: Backend, max_frame: int | None = -1) -> Callable[[int, int, bytes], bytes]:
+    """The function of (number, offset, message) that writes a format or a framing."""
+    if form in WRITERS:
+        return WRITERS[form]
+    encode = backend.codec.Encoder(declared(form, max_frame)._plan).encode
+    return lambda number, offset, message: encode(message)
+
+
+class Sink:
     """Writes messages in a format or a framing; counts those that a line of text does not show exactly."""
 
     def __init__(
@@ -177,11 +221,7 @@ class _Sink:
         self._output = output
         self._is_text = form == "text"
         self.written = self.inexact = 0
-        if form in WRITERS:
-            self._write = WRITERS[form]
-        else:
-            encode = backend.codec.Encoder(declared(form, max_frame)._plan).encode
-            self._write = lambda number, offset, message: encode(message)
+        self._write = writer(form, backend, max_frame)
         if output.terminal and not force and (form not in WRITERS or form == "raw"):
             raise Failure(
                 USAGE,
@@ -189,16 +229,22 @@ class _Sink:
                 "choose -o text, -o hex or -o dump, send it to a file or a pipe, or insist with --force",
             )
 
+    def encoded(self, number: int, offset: int, message: bytes) -> bytes:
+        """Message `number` as it is written; a Failure if the output's framing cannot carry it."""
+        try:
+            line = self._write(number, offset, message)
+        except EncodeError as error:
+            raise Failure(BROKEN, f"message {number}: {error}") from error
+        self.written += 1
+        if self._is_text and line[:-1] != message:
+            self.inexact += 1
+        return line
+
     def write(self, batch: list[tuple[int, bytes]]) -> None:
         parts: list[bytes] = []
         try:
             for offset, message in batch:
-                parts.append(self._write(self.written + 1, offset, message))
-                self.written += 1
-                if self._is_text and parts[-1][:-1] != message:
-                    self.inexact += 1
-        except EncodeError as error:
-            raise Failure(BROKEN, f"message {self.written + 1}: {error}") from error
+                parts.append(self.encoded(self.written + 1, offset, message))
         finally:
             if parts:
                 self._output.write(b"".join(parts))
@@ -218,7 +264,7 @@ def run_decode(options: Namespace) -> int:
     output = Output(options.color)
     # Decoding has enforced a given limit already; the output's own may be smaller than it.
     limit = options.max_frame if options.max_frame == -1 else None
-    sink = _Sink(output, options.output, backend, options.force, limit)
+    sink = Sink(output, options.output, backend, options.force, limit)
     descriptor, size = source_of(options.file)
     cutter = Cutter(descriptor, framing, backend, options.color)
     progress = Progress("bytes", size, wanted=not output.terminal and not options.quiet)
@@ -238,36 +284,48 @@ def run_decode(options: Namespace) -> int:
     return BROKEN if cutter.skipped else DONE
 
 
-def _from_stdin(form: str, backend: Backend, color: str) -> Iterator[list[tuple[int, bytes]]]:
-    """Batches of messages from standard input, cut by a format or a framing."""
-    parse = parser(form) if form in ("json", "hex", "base64", "dump") else None
-    if form == "raw":
-        framing: Framing = UntilEOF(max_frame=None)
-    elif form in FORMATS or form == "lines":
-        framing = Lines(eof="deliver", max_frame=None)
-    else:
-        framing = declared(form)
-    for batch in Cutter(source_of("-")[0], framing, backend, color):
-        if parse is None:
-            yield batch
-            continue
-        messages: list[tuple[int, bytes]] = []
-        try:
-            for offset, line in batch:
-                if line.strip() and (message := parse(line)) is not None:
-                    messages.append((offset, message))
-        finally:
-            # Also when a line cannot be read: the messages before it go out first.
-            if messages:
-                yield messages
+class Input:
+    """Messages from a descriptor, cut by a format or a framing: batch by batch, or from what is fed."""
+
+    def __init__(self, form: str, backend: Backend, color: str, descriptor: int) -> None:
+        self._parse = parser(form) if form in ("json", "hex", "base64", "dump") else None
+        if form == "raw":
+            framing: Framing = UntilEOF(max_frame=None)
+        elif form in FORMATS or form == "lines":
+            framing = Lines(eof="deliver", max_frame=None)
+        else:
+            framing = declared(form)
+        self._cutter = Cutter(descriptor, framing, backend, color)
+
+    def __iter__(self) -> Iterator[list[tuple[int, bytes]]]:
+        return self._parsed(iter(self._cutter))
+
+    def feed(self, chunk: bytes) -> Iterator[list[tuple[int, bytes]]]:
+        """What the next bytes complete; none are the end."""
+        return self._parsed(self._cutter.feed(chunk) if chunk else self._cutter.end())
+
+    def _parsed(self, batches: Iterator[list[tuple[int, bytes]]]) -> Iterator[list[tuple[int, bytes]]]:
+        for batch in batches:
+            if self._parse is None:
+                yield batch
+                continue
+            messages: list[tuple[int, bytes]] = []
+            try:
+                for offset, line in batch:
+                    if line.strip() and (message := self._parse(line)) is not None:
+                        messages.append((offset, message))
+            finally:
+                # Also when a line cannot be read: the messages before it go out first.
+                if messages:
+                    yield messages
 
 
-def _argument(text: str, form: str) -> bytes | None:
+def argument(text: str, form: str) -> bytes | None:
     """One message from the command line: itself, a file's content (`@FILE`), or one line of the format."""
     if text.startswith("@"):
         descriptor, _ = source_of(text[1:])
         try:
-            return b"".join(iter(lambda: os.read(descriptor, _READ), b""))
+            return b"".join(iter(lambda: os.read(descriptor, READ), b""))
         finally:
             if text != "@-":
                 os.close(descriptor)
@@ -284,13 +342,13 @@ def run_encode(options: Namespace) -> int:
     output = Output(options.color)
     if options.framing in WRITERS:
         raise Failure(USAGE, f"{options.framing} is a format, encode writes a framing: u32 or lines, say")
-    sink = _Sink(output, options.framing, backend, options.force, options.max_frame)
+    sink = Sink(output, options.framing, backend, options.force, options.max_frame)
     batches: Iterable[list[tuple[int, bytes]]]
     if options.message:
-        messages = (_argument(text, form) for text in options.message)
+        messages = (argument(text, form) for text in options.message)
         batches = ([(0, message)] for message in messages if message is not None)
     else:
-        batches = _from_stdin(form, backend, options.color)
+        batches = Input(form, backend, options.color, source_of("-")[0])
     for batch in batches:
         sink.write(batch)
     return DONE

@@ -7,9 +7,6 @@ end. Each is a function from (number, offset, message) to bytes, and a parser fr
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 
 from .report import BROKEN, UNSAFE, Failure, hexdump, safe
@@ -19,21 +16,43 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["FORMATS", "WRITERS", "parser"]
+__all__ = ["FORMATS", "WRITERS", "json_line", "live_dump", "live_json", "parser"]
 
 
 def _text(number: int, offset: int, message: bytes) -> bytes:
     return safe(message.decode("utf-8", "surrogateescape")).encode("utf-8") + b"\n"
 
 
-def _json(number: int, offset: int, message: bytes) -> bytes:
-    record: dict[str, Any] = {"n": number, "offset": offset, "size": len(message)}
-    try:
-        record["text"] = message.decode("utf-8")
-    except UnicodeDecodeError:
-        record["base64"] = base64.b64encode(message).decode("ascii")
+def json_line(record: dict[str, Any], message: bytes | None = None) -> bytes:
+    """One line of JSON: `record`, then the message as text, or as base64 where it is not UTF-8."""
+    import json
+
+    if message is not None:
+        try:
+            record["text"] = message.decode("utf-8")
+        except UnicodeDecodeError:
+            record["base64"] = _base64(0, 0, message)[:-1].decode("ascii")
     line = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-    return UNSAFE.sub(lambda match: json.dumps(match.group())[1:-1], line).encode("utf-8") + b"\n"
+    if not (line.isascii() and line.isprintable()):
+        line = re.sub(UNSAFE, lambda match: json.dumps(match.group())[1:-1], line)
+    return line.encode("utf-8") + b"\n"
+
+
+def _json(number: int, offset: int, message: bytes) -> bytes:
+    return json_line({"n": number, "offset": offset, "size": len(message)}, message)
+
+
+def live_json(time: str, conn: int, direction: str, number: int, offset: int, message: bytes) -> bytes:
+    """A message of a connection: the names of its fields are stable."""
+    record: dict[str, Any] = {"t": time, "conn": conn, "dir": direction, "n": number}
+    return json_line(record | {"offset": offset, "size": len(message)}, message)
+
+
+def live_dump(conn: int | None, number: int, offset: int, message: bytes) -> bytes:
+    """A message that a connection received; `conn` where there are several."""
+    which = "" if conn is None else f" conn {conn}"
+    head = f"#{number} < {len(message)} bytes @{offset}{which}"
+    return "\n".join([head, *hexdump(message), ""]).encode("ascii")
 
 
 def _hex(number: int, offset: int, message: bytes) -> bytes:
@@ -41,7 +60,9 @@ def _hex(number: int, offset: int, message: bytes) -> bytes:
 
 
 def _base64(number: int, offset: int, message: bytes) -> bytes:
-    return base64.b64encode(message) + b"\n"
+    import binascii
+
+    return binascii.b2a_base64(message)
 
 
 def _dump(number: int, offset: int, message: bytes) -> bytes:
@@ -64,14 +85,20 @@ FORMATS = tuple(WRITERS)
 
 
 def _parse_hex(line: bytes) -> bytes:
+    import binascii
+
     return binascii.unhexlify(re.sub(rb"0[xX]|[\s:]", b"", line))
 
 
 def _parse_base64(line: bytes) -> bytes:
+    import base64
+
     return base64.b64decode(line.strip(), validate=True)
 
 
 def _parse_json(line: bytes) -> bytes | None:
+    import json
+
     record = json.loads(line)
     if not isinstance(record, dict):
         raise ValueError("not an object")
@@ -80,11 +107,11 @@ def _parse_json(line: bytes) -> bytes | None:
     value = record["text"] if "text" in record else record.get("base64")
     if not isinstance(value, str):
         raise ValueError('neither "text" nor "base64" with a string')
-    return value.encode("utf-8") if "text" in record else base64.b64decode(value, validate=True)
+    return value.encode("utf-8") if "text" in record else _parse_base64(value.encode("ascii", "replace"))
 
 
-_HEADER = re.compile(rb"#\d+ (\d+) bytes( @\d+)?\s*")
-_BYTES = re.compile(rb"\s*\d+((?:\s+[0-9a-fA-F]{2})+)(?:\s+\|.*)?\s*", re.DOTALL)
+_HEADER = rb"#\d+ (?:[<>] )?(\d+) bytes(?: @\d+)?(?: conn \d+)?\s*"
+_BYTES = rb"(?s:\s*\d+((?:\s+[0-9a-fA-F]{2})+)(?:\s+\|.*)?\s*)"
 
 
 class _DumpParser:
@@ -95,11 +122,11 @@ class _DumpParser:
         self._body = bytearray()
 
     def __call__(self, line: bytes) -> bytes | None:
-        header = _HEADER.fullmatch(line)
+        header = re.fullmatch(_HEADER, line)
         if header is not None and not self._missing:
             self._missing = int(header.group(1))
             self._body.clear()
-        elif (part := _BYTES.fullmatch(line)) is not None and self._missing:
+        elif (part := re.fullmatch(_BYTES, line)) is not None and self._missing:
             data = bytes.fromhex(part.group(1).decode("ascii"))
             self._missing -= len(data)
             self._body += data

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "Output", "Progress", "color_wanted", "explain", "hexdump", "note", "safe"]
 
-DONE, FAILED, USAGE, BROKEN, CUT_SHORT = range(5)
+DONE, FAILED, USAGE, BROKEN, CUT_SHORT, TIMED_OUT, CHECK_FAILED = range(7)
 
 RED, GREEN, DIM = "31", "32", "2"
 
 # Controls of C0 and C1, DEL, marks that turn the direction of text, line and paragraph separators, invisible
 # tags and annotations, and the surrogates that stand for undecodable bytes of the system's own strings.
-UNSAFE = re.compile(
-    "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+UNSAFE = (
+    "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\0": r"\0"}
 
@@ -49,7 +50,9 @@ def safe(text: str) -> str:
     >>> safe("a\x1b[2J\n")
     'a\\x1b[2J\\n'
     """
-    return UNSAFE.sub(_escaped, text)
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(UNSAFE, _escaped, text)
 
 
 class Failure(Exception):
@@ -112,14 +115,14 @@ class Output:
         self.write((painted(text, color, self.color and bool(color)) + "\n").encode("utf-8"))
 
 
-def note(*lines: str, choice: str = "auto") -> None:
-    """Lines on standard error, the first under the command's name."""
+def note(*lines: str, choice: str = "auto", named: bool = True) -> None:
+    """Lines on standard error, the first under the command's name unless it is no news of this command's."""
     if sys.stderr is None:
         return
-    name = painted("framewire:", RED, color_wanted(sys.stderr, choice))
+    name = painted("framewire:", RED, color_wanted(sys.stderr, choice)) + " " if named else ""
     text = "\n  ".join(safe(line) for line in lines)
     try:
-        sys.stderr.write(f"{name} {text}\n")
+        sys.stderr.write(f"{name}{text}\n")
         sys.stderr.flush()
     except BrokenPipeError:
         broken_pipe()
