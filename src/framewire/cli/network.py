@@ -149,9 +149,8 @@ def dial(options: Namespace, framing: Framing, send_framing: Framing | None) -> 
     """Connect to the address of the command line; a Failure says what went wrong and what may help."""
     address, context = client_tls(options, address_of(options.address))
     patience = _DIALLING if options.timeout is None else min(options.timeout, _DIALLING)
-    more = {} if context is None else {"tls": context}
     try:
-        return sockets.connect(address, framing, send_framing, timeout=patience, **more)
+        return sockets.connect(address, framing, send_framing, timeout=patience, tls=context)
     except DeclarationError as error:
         raise Failure(USAGE, str(error)) from error
     except Timeout as error:
