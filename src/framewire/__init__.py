@@ -40,7 +40,7 @@ else:
 
     def __getattr__(name: str) -> object:
         """What clients do not need is loaded on first use."""
-        if name not in _SERVING:
+        if name not in ("Server", "ServerStats", "serve"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from . import server
 
@@ -48,7 +48,6 @@ else:
 
 
 del TYPE_CHECKING
-_SERVING = ["Server", "ServerStats", "serve"]
 Decoder = _backend.codec.Decoder
 Encoder = _backend.codec.Encoder
 
@@ -63,4 +62,4 @@ __all__ += _enclosed.__all__
 __all__ += _streaming.__all__
 __all__ += protocols.__all__
 __all__ += _sockets.__all__
-__all__ += _SERVING
+__all__ += ["Server", "ServerStats", "serve"]

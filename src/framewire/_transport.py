@@ -36,10 +36,12 @@ if TYPE_CHECKING:
         @property
         def reader(self) -> int:
             """The descriptor that says when there is something to read; -1 after close."""
+            ...
 
         @property
         def writer(self) -> int:
             """The descriptor that says when there is room to write; -1 after close."""
+            ...
 
         @property
         def pending(self) -> bool: ...

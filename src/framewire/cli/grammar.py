@@ -321,7 +321,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     if not argv or argv[0] not in VERBS:
         return whole().parse_args(argv)
     # Looking for translations of argparse's own words, which nobody installs, takes a millisecond.
-    vars(argparse)["_"] = str
+    setattr(argparse, "_", str)  # noqa: B010
     define, description = VERBS[argv[0]]
     parser = Parser(prog=f"framewire {argv[0]}", description=description)
     define(parser)
