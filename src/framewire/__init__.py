@@ -62,4 +62,4 @@ __all__ += _enclosed.__all__
 __all__ += _streaming.__all__
 __all__ += protocols.__all__
 __all__ += _sockets.__all__
-__all__ += ["Server", "ServerStats", "serve"]
+__all__ += ["Server", "ServerStats", "serve"]  # noqa: F405
