@@ -418,6 +418,9 @@ def _live() -> list[Case]:
         ("one-way/tcp/64B", "buffered struct loop", 12, live.against("buffered")),
         ("one-way/tcp/64B", "pyzmq", 30, live.against("pyzmq")),
         ("one-way/tcp/64B", "multiprocessing.connection", 120, live.against("mp_connection")),
+        ("one-way/tls/64B", "asyncio's TLS streams", 1.5, live.secure(64)),
+        ("one-way/tls/1KiB", "asyncio's TLS streams", 1.5, live.secure(1024)),
+        ("one-way/tls/64B,each", "asyncio's TLS streams", 1.5, live.secure(64, each_alone=True)),
         ("one-way/tcp/1KiB,busy", "the portable path", 1.5, live.beside_a_thread()),
         ("ping-pong/tcp/64B", "C", 1.25, live.conversation("tcp")),
         ("ping-pong/unix/64B", "C", 1.4, live.conversation("unix")),
@@ -432,7 +435,7 @@ def _live() -> list[Case]:
             make,
             at_most=rival == "C",
             most_pairs=7,
-            packages=("pyzmq",) if rival == "pyzmq" else (),
+            packages=("pyzmq",) if rival == "pyzmq" else ("trustme",) if "/tls/" in name else (),
             seconds=0.2,
         )
         for name, rival, goal, make in rows

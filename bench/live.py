@@ -37,6 +37,7 @@ __all__ = [
     "each",
     "large",
     "one_way",
+    "secure",
 ]
 
 U32 = fw.LengthPrefixed(fw.u32, max_frame=1 << 27)
@@ -350,6 +351,44 @@ def against(rival: str) -> Made:
         return (
             _side("tcp", ours_many, ours_receive_many, 64, unit),
             _side("tcp", module.send, module.receive, 64, unit),
+        )
+
+    return make
+
+
+def secure(size: int, each_alone: bool = False) -> Made:
+    """Over TLS, in batches or a call a message, against asyncio's streams."""
+
+    def make(stream: int) -> tuple[Side, Side]:
+        native()
+        rival = import_module(f"{__package__}.rivals.asyncio_tls")
+        client, server = rival.contexts()
+
+        def ours_send(sock: socket.socket, body: bytes, count: int) -> None:
+            conn = fw.connect(sock, U32, tls=client, server_hostname=rival.NAME)
+            if each_alone:
+                for _ in range(count):
+                    conn.send(body)
+            else:
+                conn.send_many(body for _ in range(count))
+            conn.close(60)
+
+        def ours_receive(sock: socket.socket, count: int, check: bool) -> Received:
+            conn = _conn(sock)
+            conn.start_tls(server, server_side=True)
+            got = total = 0
+            start = _started(conn)
+            while got < count:
+                messages = conn.recv_many()
+                got += len(messages)
+                if check:
+                    total += sum(map(sum, messages))
+            return _done(conn, perf_counter() - start, got, total)
+
+        unit = _unit(size, stream) // 5 or 1
+        return (
+            _side("tcp", ours_send, ours_receive, size, unit),
+            _side("tcp", rival.send_each if each_alone else rival.send, rival.receive, size, unit),
         )
 
     return make
