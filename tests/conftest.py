@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import signal
 from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
@@ -26,6 +27,10 @@ def examples(normal: int, full: int) -> int:
     """How many random examples a test takes at this level."""
     return {"quick": normal // 5, "normal": normal, "full": full}[LEVEL]
 
+
+# A shell's job in the background ignores it, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples for type checkers: not to be run.
 collect_ignore = ["typing"]

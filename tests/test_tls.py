@@ -659,7 +659,9 @@ def test_a_connection_that_dies_at_every_call(backend: _backend.Backend, number:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised in a callback
 @pytest.mark.parametrize("how", ["send", "recv"])
 def test_signal_handlers_that_raise(stack: ExitStack, how: str) -> None:
-    """At any bytecode: nothing torn, nothing out of order; at most the message being handed over is lost."""
+    """At any bytecode: nothing torn, nothing out of order; at most the message being handed over is lost.
+
+    Where it cannot be told what a handler has cost, inside of OpenSSL, the connection ends, and says so."""
     left, right = pair(stack, U16)
     count = 20_000 if FULL else 3000
     messages = numbered(count)
@@ -675,7 +677,13 @@ def test_signal_handlers_that_raise(stack: ExitStack, how: str) -> None:
 
     sender = None
     if how == "recv":
-        sender = run(lambda: (left.send_many(messages), left.close(timeout=30)))
+
+        def send() -> None:
+            with suppress(fw.ConnectionLost):  # the receiver has ended it
+                left.send_many(messages)
+                left.close(timeout=30)
+
+        sender = run(send)
     else:
         receiver = run(lambda: (collect(right), right.close(timeout=0))[0])
     before = signal.signal(signal.SIGALRM, ring)
@@ -699,6 +707,10 @@ def test_signal_handlers_that_raise(stack: ExitStack, how: str) -> None:
                 raised += 1
             except fw.EndOfStream:
                 break
+            except fw.ConnectionLost as error:
+                assert how == "recv" and "a signal handler raised inside of decryption" in str(error)
+                count = int.from_bytes(got[-1][:4], "big") + 1 if got else 0
+                break
     finally:
         armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -708,7 +720,7 @@ def test_signal_handlers_that_raise(stack: ExitStack, how: str) -> None:
         got, error = receiver()
         assert error is None
     elif sender:
-        right.close(timeout=0)
+        right.abort()
         sender()
     numbers = [int.from_bytes(message[:4], "big") for message in got]
     assert all(message == messages[number] for message, number in zip(got, numbers)), "torn"
