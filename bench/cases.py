@@ -465,6 +465,10 @@ def _serving() -> list[Case]:
             seconds=0.2,
         )
         for connections, name, rival, goal in rows
+    ] + [
+        Case(
+            "serve/two workers, 200 us a message", "one worker", 1.8, serve.workers, most_pairs=7, seconds=0.5
+        )
     ]
 
 

@@ -11,8 +11,10 @@ import os
 import resource
 import signal
 import socket
+import struct
 from collections.abc import Callable
 from importlib import import_module
+from time import perf_counter
 from typing import Any
 
 import framewire as fw
@@ -20,7 +22,7 @@ import framewire as fw
 from . import floor, live
 from .paired import Side
 
-__all__ = ["against"]
+__all__ = ["against", "workers"]
 
 BODY = bytes(range(64))
 Serve = Callable[[socket.socket], object]
@@ -95,3 +97,46 @@ def against(
         return _side(ours, connections, depth, unit), _side(other, connections, depth, unit)
 
     return make
+
+
+def _burn(conn: Any, message: bytes) -> bytes:
+    """A handler that computes for 200 microseconds."""
+    end = perf_counter() + 200e-6
+    while perf_counter() < end:
+        pass
+    return message
+
+
+def _crew(count: int) -> Side:
+    """So many workers, each request of whose costs 200 microseconds; wall time at the load."""
+
+    def load(requests: int) -> tuple[float, int]:
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if not pid:
+            try:
+                os.sched_setaffinity(0, live.CPUS)
+                with fw.Server(
+                    _burn, "tcp://127.0.0.1:0", live.U32, mode="processes", workers=count
+                ) as server:
+                    os.write(writer, struct.pack("i", int(server.address.rpartition(":")[2])))
+                    signal.pause()
+            finally:
+                os._exit(1)
+        try:
+            (port,) = struct.unpack("i", os.read(reader, 4))
+            return floor.module("serve").load(port, 32, 1, requests, BODY)  # type: ignore[no-any-return]
+        finally:
+            os.close(reader)
+            os.close(writer)
+            os.kill(pid, signal.SIGKILL)  # the workers end when they see that
+            os.waitpid(pid, 0)
+
+    return Side(lambda repeats: load(100 * repeats)[0], lambda: load(100)[1] >= 100)
+
+
+def workers(stream: int) -> tuple[Side, Side]:
+    """Two workers against one."""
+    live.native()
+    floor.module("serve")
+    return _crew(2), _crew(1)
