@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 from functools import cache
 from time import perf_counter
 
@@ -35,7 +36,9 @@ def send(sock: socket.socket, body: bytes, count: int, batch: int = _BATCH) -> N
         for start in range(0, count, batch):
             writer.write(frame * min(batch, count - start))
             await writer.drain()
-        await reader.read()
+        with suppress(ConnectionError):
+            await reader.read()  # until the receiver has done
+        writer.transport.abort()
 
     asyncio.run(run())
 
@@ -60,7 +63,8 @@ def receive(sock: socket.socket, count: int, check: bool) -> Received:
             if check:
                 total += sum(message)
         seconds = perf_counter() - start
-        transport.close()
+        transport.abort()
+        await asyncio.sleep(0)  # in which it is closed
         return seconds, count, size, total
 
     return asyncio.run(run())
