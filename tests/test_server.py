@@ -68,7 +68,7 @@ class Stage:
         return sock
 
 
-@pytest.fixture(params=[*MODES, *(f"{mode}+tls" for mode in MODES)])
+@pytest.fixture(params=[*MODES, *(f"{mode}+tls" for mode in IN_PROCESS)])
 def stage(request: pytest.FixtureRequest, backend: _backend.Backend) -> Iterator[Stage]:
     with ExitStack() as stack:
         yield Stage(request.param, stack)
@@ -723,10 +723,12 @@ def test_signals_drain(foreground: tuple[subprocess.Popen[str], str], number: si
 def test_a_worker_that_is_killed_is_replaced(foreground: tuple[subprocess.Popen[str], str]) -> None:
     """Only its own connections notice."""
     child, address = foreground
-    conns = [dial(address) for _ in range(12)]
-    pids = [int(conn.request(b"who")) for conn in conns]
+    conns, pids = [], []
+    while len(set(pids)) < 2:  # the kernel deals them out as it likes
+        assert len(conns) < 200
+        conns.append(dial(address))
+        pids.append(int(conns[-1].request(b"who")))
     victim = pids[0]
-    assert len(set(pids)) == 2
     os.kill(victim, signal.SIGKILL)
     for conn, pid in zip(conns, pids):
         if pid == victim:
@@ -744,6 +746,39 @@ def test_a_worker_that_is_killed_is_replaced(foreground: tuple[subprocess.Popen[
     child.send_signal(signal.SIGTERM)
     out, err = child.communicate(timeout=20)
     assert out == "ended well\n" and "ended by signal 9" in err
+
+
+def test_workers_speak_tls(tmp_path: Path) -> None:
+    """In a process of its own, as services begin: forked where no thread runs."""
+    own = secure.authority().issue_cert(secure.HOST)
+    own.private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
+    options = f'mode="processes", workers=2, tls=({str(tmp_path / "own.pem")!r}, None)'
+    code = f"""
+import framewire as fw
+server = fw.Server(lambda conn, message: message.upper(), "tcp://127.0.0.1:0", fw.Lines(), {options})
+with server:
+    print(server.address, flush=True)
+    input()
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": PACKAGE},
+    )
+    try:
+        assert child.stdout is not None
+        address = child.stdout.readline().strip()
+        for _ in range(10):
+            tls = {"tls": secure.client_context(), "server_hostname": secure.HOST}
+            with fw.connect(address, LINES, **tls) as conn:
+                assert conn.request(b"hello", timeout=30) == b"HELLO"
+        child.communicate("\n", timeout=30)
+        assert child.returncode == 0
+    finally:
+        child.kill()
+        child.communicate()
 
 
 @pytest.mark.parametrize("foreground", ["processes"], indirect=True)
