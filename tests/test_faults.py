@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alarms import Alarms
 from peers import PATIENCE, U32, Ends, Running, Way, forked, in_child, polled, reset, sockets, stop
 
 import framewire as fw
@@ -432,10 +433,6 @@ def test_a_flood_leaves_others_their_turn(ends: Ends) -> None:
 # --- signals -------------------------------------------------------------------------------------------
 
 
-class Interrupted(Exception):
-    pass
-
-
 def number(index: int) -> bytes:
     return index.to_bytes(4, "big") + bytes(index * 7919 % 200)
 
@@ -448,56 +445,37 @@ def test_signals_in_a_loop(ends: Ends, raises: bool) -> None:
     echo = "while data := sock.recv(65536): sock.sendall(data)"
     _, conn = ends.peer(echo)
     conn.timeout = 0
-    raised = [0]
-    armed = [False]
-
-    def handler(*_: object) -> None:
-        if armed[0] and raises:
-            armed[0] = False
-            raised[0] += 1
-            raise Interrupted
-
     got: list[bytes] = []
     index = 0
-    stop_it, target = threading.Event(), threading.get_ident()
 
-    def alarms() -> None:
-        while not stop_it.wait(0.001):
-            signal.pthread_kill(target, signal.SIGUSR1)
-
-    old = signal.signal(signal.SIGUSR1, handler)
-    shooting = Running(alarms)
-    try:
-        while index < total or conn.unsent or len(got) + raised[0] < total:
+    def exchange() -> None:
+        nonlocal index
+        for _ in range(min(50, total - index)):
+            current, index = index, index + 1
             try:
-                armed[0] = index < total
-                for _ in range(50):
-                    if index == total:
-                        break
-                    current, index = index, index + 1
-                    try:
-                        conn.send(number(current))
-                    except BlockingIOError:
-                        index = current
-                        break
-                for _ in range(50):
-                    got.extend(polled(conn, lambda: conn.recv_many(1), 1))
-            except Interrupted:
-                pass
+                conn.send(number(current))
+            except BlockingIOError:
+                index = current
+                break
+        for _ in range(50):
+            got.extend(polled(conn, lambda: conn.recv_many(1), 1))
+
+    with Alarms() as alarms:
+        while index < total or conn.unsent or len(got) + alarms.raised < total:
+            try:
+                if raises and index < total:
+                    alarms.during(exchange)
+                else:
+                    exchange()
             except fw.Timeout:
                 if index == total and not conn.unsent:
                     break
-            armed[0] = False
-    finally:
-        stop_it.set()
-        shooting.result()
-        signal.signal(signal.SIGUSR1, old)
     indexes = [int.from_bytes(message[:4], "big") for message in got]
     assert got == [number(index) for index in indexes]
     assert indexes == sorted(indexes)
     lost = total - len(set(indexes))
     doubled = len(indexes) - len(set(indexes))
-    assert lost + doubled <= raised[0]
+    assert lost + doubled <= alarms.raised
     if not raises:
         assert indexes == list(range(total))
 

@@ -6,7 +6,6 @@ import errno
 import gc
 import os
 import select
-import signal
 import socket
 import struct
 import subprocess
@@ -16,11 +15,12 @@ import time
 import tty
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alarms import Alarms, Interrupted
 
 import framewire as fw
 from framewire import _address, _backend, _transport, sockets
@@ -805,40 +805,6 @@ def test_waiting_for_another_sender_counts(net: Net) -> None:
 # --- signals -------------------------------------------------------------------------------------------
 
 
-class Alarms:
-    """A signal every millisecond while it lasts. With `armed` the handler raises, and disarms itself."""
-
-    def __init__(self) -> None:
-        self.armed = False
-        self.raised = 0
-        self.stop = threading.Event()
-
-    def handler(self, *_: object) -> None:
-        if self.armed:
-            self.armed = False
-            self.raised += 1
-            raise Interrupted
-
-    def body(self) -> None:
-        while not self.stop.wait(0.001):
-            signal.pthread_kill(self.target, signal.SIGUSR1)
-
-    def __enter__(self) -> Alarms:
-        self.old = signal.signal(signal.SIGUSR1, self.handler)
-        self.target = threading.get_ident()
-        self.thread = run(self.body)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.thread.result()
-        signal.signal(signal.SIGUSR1, self.old)
-
-
-class Interrupted(Exception):
-    pass
-
-
 def test_signals_that_are_handled_silently(net: Net) -> None:
     left, right = net.pair()
     big = b"b" * 1_000_000
@@ -883,18 +849,9 @@ def test_signals_that_raise_never_tear_what_is_received(net: Net) -> None:
     wire = U32.encode_many(map(number, range(total)))
     peer = run(lambda: (raw.sendall(wire), raw.close()))
     got: list[bytes] = []
-    over = False
-    with Alarms() as alarms:
-        while not over:
-            try:
-                alarms.armed = True
-                while True:
-                    got.append(conn.recv())
-            except Interrupted:
-                pass
-            except fw.EndOfStream:
-                alarms.armed = False
-                over = True
+    with Alarms() as alarms, suppress(fw.EndOfStream):
+        while True:
+            alarms.during(lambda: got.append(conn.recv()))
     peer.result()
     check_numbers(got, total, alarms.raised)
 
@@ -904,17 +861,9 @@ def test_signals_that_raise_never_tear_what_is_sent(net: Net) -> None:
     raw, conn = slow(net)
     total = 3000
     reader = run(drain, raw)
-    index = 0
     with Alarms() as alarms:
-        while index < total:
-            try:
-                alarms.armed = True
-                while index < total:
-                    current, index = index, index + 1
-                    conn.send(number(current))
-                alarms.armed = False
-            except Interrupted:
-                pass
+        for index in range(total):
+            alarms.during(conn.send, number(index))
     conn.close()
     decoder = U32.decoder()
     got = decoder.decode(reader.result())

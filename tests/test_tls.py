@@ -27,6 +27,7 @@ from typing import Any
 
 import pytest
 import secure
+from alarms import Alarms
 from conftest import FULL, examples
 from drivers import SecureSimulated, collect, run
 from peers import PATIENCE, U32, Way, forked, polled, reset, sockets
@@ -665,15 +666,12 @@ def test_signal_handlers_that_raise(stack: ExitStack, how: str) -> None:
     left, right = pair(stack, U16)
     count = 20_000 if FULL else 3000
     messages = numbered(count)
-    raised = 0
+    got: list[bytes] = []
 
-    armed = False
-
-    def ring(*_: object) -> None:
-        nonlocal armed
-        if armed:
-            armed = False
-            raise Alarm
+    def receive() -> None:
+        got.append(right.recv())
+        if alarms.raised % 2:
+            got.extend(right.recv_many(3))
 
     sender = None
     if how == "recv":
@@ -686,35 +684,21 @@ def test_signal_handlers_that_raise(stack: ExitStack, how: str) -> None:
         sender = run(send)
     else:
         receiver = run(lambda: (collect(right), right.close(timeout=0))[0])
-    before = signal.signal(signal.SIGALRM, ring)
-    got: list[bytes] = []
-    signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.00037)
-    try:
-        while True:
+    with Alarms(0.0004) as alarms:
+        if how == "send":
+            while left.stats().messages_out < count:
+                alarms.during(lambda: left.send(messages[left.stats().messages_out]))
+            while not alarms.during(left.flush):
+                pass
+        else:
             try:
-                armed = True
                 while True:
-                    if how == "recv":
-                        got.append(right.recv())
-                        if raised % 2:
-                            got += right.recv_many(3)
-                    elif left.stats().messages_out < count:
-                        left.send(messages[left.stats().messages_out])
-                    else:
-                        left.flush()
-                        raise fw.EndOfStream
-            except Alarm:
-                raised += 1
+                    alarms.during(receive)
             except fw.EndOfStream:
-                break
+                pass
             except fw.ConnectionLost as error:
-                assert how == "recv" and "a signal handler raised inside of decryption" in str(error)
+                assert "a signal handler raised inside of decryption" in str(error)
                 count = int.from_bytes(got[-1][:4], "big") + 1 if got else 0
-                break
-    finally:
-        armed = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     if how == "send":
         left.close(timeout=30)
         got, error = receiver()
@@ -727,8 +711,8 @@ def test_signal_handlers_that_raise(stack: ExitStack, how: str) -> None:
     assert numbers == sorted(numbers), "out of order"
     # A call that raised may have taken its message, or be about to hand over what it has received.
     missing, doubled = count - len(set(numbers)), len(numbers) - len(set(numbers))
-    assert (missing, doubled) <= ((0, raised) if how == "send" else (3 * raised, 0))
-    assert raised
+    assert (missing, doubled) <= ((0, alarms.raised) if how == "send" else (3 * alarms.raised, 0))
+    assert alarms.raised
 
 
 def test_a_timeout_inside_a_record_loses_nothing(stack: ExitStack, way: Way) -> None:
@@ -1046,20 +1030,14 @@ def test_empty_messages_without_number(stack: ExitStack) -> None:
 
 def test_signals_that_are_handled_silently(stack: ExitStack) -> None:
     left, right = pair(stack)
-    rung: list[int] = []
-    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
     messages = numbered(3000)
     join = run(lambda: (left.send_many(messages), left.close()))
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    with Alarms(0.0005) as alarms:
         assert [right.recv() for _ in messages] == messages
         time.sleep(0.01)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     right.close()
     join()
-    assert rung
+    assert alarms.rung
 
 
 def test_the_kernel_looks_after_the_peer(stack: ExitStack) -> None:
