@@ -6,7 +6,8 @@ import importlib.util
 import os
 import re
 import signal
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
 
@@ -36,6 +37,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 collect_ignore = ["typing"]
 settings.register_profile("framewire", deadline=None, max_examples=examples(300, 5000))
 settings.load_profile("framewire")
+
+
+def peak_memory(call: Callable[[], object]) -> int:
+    """The most bytes that Python held during `call`: the least of three runs, as xdist takes some."""
+    peaks = []
+    for _ in range(3):
+        tracemalloc.start()
+        try:
+            call()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    return min(peaks)
 
 
 def named(value: object) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from catalogue import CATALOGUE, LARGE
-from conftest import FULL, named
+from conftest import FULL, named, peak_memory
 
 import framewire as fw
 
@@ -164,17 +165,6 @@ def test_needed_is_exact_where_the_length_is_known(backend: Any) -> None:
 # --- rule 3: memory is what arrived --------------------------------------------------------------------
 
 
-def peak(call: Any) -> int:
-    import tracemalloc
-
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.parametrize(
     ("framing", "header"),
     [
@@ -187,32 +177,40 @@ def peak(call: Any) -> int:
     ids=named,
 )
 def test_an_announced_giant_costs_nothing(framing: fw.Framing, header: bytes, backend: Any) -> None:
-    decoder = framing.decoder()
-    assert peak(lambda: decoder.decode(header + b"x")) <= 64 << 10
-    assert decoder.buffered == len(header) + 1
-    decoder = framing.decoder()
-    assert peak(lambda: [decoder.decode(header), decoder.feed(b"x"), decoder.get_buffer(1)]) <= 64 << 10
+    def announce() -> None:
+        decoder = framing.decoder()
+        assert decoder.decode(header + b"x") == []
+        assert decoder.buffered == len(header) + 1
+        decoder = framing.decoder()
+        assert decoder.decode(header) == []
+        decoder.feed(b"x")
+        decoder.get_buffer(1)
+
+    assert peak_memory(announce) <= 64 << 10
 
 
 def test_memory_follows_arrival(backend: Any) -> None:
-    decoder = fw.LengthPrefixed(fw.u32, max_frame=None).decoder()
-    decoder.decode(b"\x40\0\0\0")
-    chunk = bytes(10_000)
-    assert peak(lambda: [decoder.decode(chunk) for _ in range(100)]) <= 2 * 1_000_000 + (64 << 10)
+    def take() -> None:
+        decoder = fw.LengthPrefixed(fw.u32, max_frame=None).decoder()
+        decoder.decode(b"\x40\0\0\0")
+        for _ in range(100):
+            decoder.decode(bytes(10_000))
+
+    assert peak_memory(take) <= 2 * 1_000_000 + (64 << 10)
 
 
 def test_no_delimiter_for_a_long_time_is_an_error_at_the_limit(backend: Any) -> None:
     chunk = bytes(1 << 16)
     for framing in (fw.Delimited(b"\r\n"), fw.Lines(), fw.UntilEOF()):
-        decoder = framing.decoder()
 
-        def feed_gigabyte(decoder: Any = decoder) -> None:
+        def feed_gigabyte(framing: fw.Framing = framing) -> None:
+            decoder = framing.decoder()
             with pytest.raises(fw.FrameTooLarge) as caught:
                 for _ in range(1 << 14):
                     decoder.decode(chunk)
             assert caught.value.size is None and caught.value.limit == 1 << 20
 
-        assert peak(feed_gigabyte) <= 4 << 20
+        assert peak_memory(feed_gigabyte) <= 4 << 20
 
 
 def test_skipping_stores_nothing(backend: Any) -> None:
@@ -220,11 +218,11 @@ def test_skipping_stores_nothing(backend: Any) -> None:
     with pytest.raises(fw.FrameTooLarge):
         decoder.decode(b"\x40\0\0\0")
     chunk = bytes(1 << 20)
-    assert peak(lambda: [decoder.decode(chunk) for _ in range(64)]) <= 1 << 16
+    assert peak_memory(lambda: [decoder.decode(chunk) for _ in range(64)]) <= 1 << 16
     decoder = fw.Lines(max_frame=10, on_too_large="skip").decoder()
     with pytest.raises(fw.FrameTooLarge):
         decoder.decode(b"x" * 12)
-    assert peak(lambda: [decoder.decode(chunk) for _ in range(64)]) <= 3 << 20
+    assert peak_memory(lambda: [decoder.decode(chunk) for _ in range(64)]) <= 3 << 20
     assert decoder.buffered <= 1
     assert decoder.decode(b"\nok\n") == [b"ok"]
 
@@ -358,6 +356,19 @@ def test_c27_a_length_inside_its_own_header(value: int, backend: Any) -> None:
 
 
 # --- rule 5: good frames first, sticky errors, skipping ------------------------------------------------
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_an_error_raised_again_keeps_no_earlier_caller_alive(streaming: bool, backend: Any) -> None:
+    """Its traceback is of the last call alone: a loop that goes on all the same holds nothing it has sent."""
+    framing = fw.LengthPrefixed(fw.u16, max_frame=10)
+    decoder = framing.decoder(stream_over=4) if streaming else framing.decoder()
+    depths = []
+    for _ in range(9):
+        with pytest.raises(fw.FrameTooLarge) as caught:
+            decoder.decode(b"\xff\xff")
+        depths.append(len(list(traceback.walk_tb(caught.value.__traceback__))))
+    assert len(set(depths[1:])) == 1
 
 
 def test_good_frames_come_before_the_fault(backend: Any) -> None:

@@ -6,10 +6,10 @@ The catalogue's suites run over them as well; here stand the corners that only t
 from __future__ import annotations
 
 import time
-import tracemalloc
 from typing import Any
 
 import pytest
+from conftest import peak_memory
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -142,16 +142,14 @@ def test_c16_fragments_are_bounded_in_number_and_in_size(backend: Any) -> None:
 
 def test_c16_memory_stays_bounded(backend: Any) -> None:
     framing = SUNRPC.replace(max_frame=1 << 16)
-    tracemalloc.start()
-    try:
+
+    def flood() -> None:
         decoder = framing.decoder()
         with pytest.raises(fw.FramewireError):
             while True:
                 decoder.decode(record(bytes(200), False) * 50)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 1 << 19
+
+    assert peak_memory(flood) < 1 << 19
 
 
 def test_too_many_fragments_to_send(backend: Any) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import pickle
 import random
 import time
-import tracemalloc
 from typing import Any
 
 import pytest
+from conftest import peak_memory
 
 import framewire as fw
 from framewire import FIX, RESP, LineCounted
@@ -246,31 +246,28 @@ def test_a_nesting_of_a_million_costs_nothing(backend: Backend) -> None:
 
 def test_endless_attributes_are_bounded(backend: Backend) -> None:
     """Each stands before another, so that nothing ever ends: cheap to send, and never a frame."""
-    decoder = RESP(max_frame=1 << 16).decoder()
-    tracemalloc.start()
-    try:
+
+    def flood() -> None:
+        decoder = RESP(max_frame=1 << 16).decoder()
         with pytest.raises(fw.FrameTooLarge):
             for _ in range(1000):
                 decoder.decode(b"|0\r\n" * 1024)
-        assert tracemalloc.get_traced_memory()[1] < 1 << 20
-    finally:
-        tracemalloc.stop()
+
+    assert peak_memory(flood) < 1 << 20
 
 
 @pytest.mark.parametrize("head", [b"*100000\r\n", b"*2147483647\r\n", b"%999999999999999999\r\n"])
 def test_an_announced_count_takes_no_memory(head: bytes, backend: Backend) -> None:
-    decoder = RESP().decoder()
-    tracemalloc.start()
-    try:
+    def announce() -> None:
+        decoder = RESP().decoder()
         if head == b"*100000\r\n":
             assert decoder.decode(head) == []
             assert decoder.needed == 300_000
         else:
             with pytest.raises(fw.FrameTooLarge):
                 decoder.decode(head)
-        assert tracemalloc.get_traced_memory()[1] < 65536
-    finally:
-        tracemalloc.stop()
+
+    assert peak_memory(announce) < 65536
 
 
 def seconds(framing: fw.Framing, data: bytes, step: int) -> float:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import named
+from conftest import named, peak_memory
 
 import framewire as fw
 from framewire import Chunked, DeclarationError, EncodeError, FrameTooLarge, HeaderBlock, MalformedFrame
@@ -452,8 +451,7 @@ def test_many_chunks_in_single_bytes_take_linear_time(backend: Backend) -> None:
 
 
 def test_announced_bytes_cost_no_memory(backend: Backend) -> None:
-    tracemalloc.start()
-    try:
+    def announce() -> None:
         for framing, data in [
             (HeaderBlock(max_frame=None), b"Content-Length: 4611686018427387000\r\n\r\nx"),
             (Chunked("http", max_frame=None), b"fffffffffffffff\r\nx"),
@@ -462,9 +460,8 @@ def test_announced_bytes_cost_no_memory(backend: Backend) -> None:
             decoder = framing.decoder()
             assert decoder.decode(data) == []
             assert decoder.needed > 1 << 30
-        assert tracemalloc.get_traced_memory()[1] < 1 << 20
-    finally:
-        tracemalloc.stop()
+
+    assert peak_memory(announce) < 1 << 20
 
 
 # --- both ways ------------------------------------------------------------------------------------------

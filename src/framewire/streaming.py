@@ -283,13 +283,13 @@ class StreamDecoder:
 
     def _result(self, events: list[Event]) -> list[Event]:
         if not events and self._fault is not None:
-            raise self._fault
+            raise self._fault.with_traceback(None)
         return events
 
     def decode(self, data: Buffer = b"") -> list[Event]:
         """Take `data` and return frames, and the pieces of large ones. Raises as `Decoder.decode`."""
         if self._fault is not None:
-            raise self._fault
+            raise self._fault.with_traceback(None)
         events: list[Event] = []
         self._run(bytes(data), events, self._decoder.decode)
         return self._result(events)
@@ -298,7 +298,7 @@ class StreamDecoder:
         """The stream has ended: what is left, as `Decoder.feed_eof`; Truncated inside a streamed frame,
         unless the framing's `eof` says "deliver" or the end completes the frame."""
         if self._fault is not None:
-            raise self._fault
+            raise self._fault.with_traceback(None)
         events: list[Event] = []
         if self._leaf is None:
             self._run(b"", events, lambda data: self._decoder.feed_eof())

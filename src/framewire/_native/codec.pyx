@@ -715,7 +715,7 @@ cdef class Decoder:
         if self.lent is not None:
             self._recall()
         if self.fault is not None:
-            raise self.fault
+            raise self.fault.with_traceback(None)
         if self.detached:
             raise ValueError("detach() was called: this decoder has no stream any more")
         return 0
@@ -727,7 +727,7 @@ cdef class Decoder:
                 self.pending = None
                 raise error
             if self.fault is not None:
-                raise self.fault
+                raise self.fault.with_traceback(None)
         return out
 
     cdef list _decode(self, object data, object limit, bint views):

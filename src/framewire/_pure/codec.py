@@ -450,7 +450,7 @@ class Decoder:
         if self._lent:
             self._recall()
         if self._fault is not None:
-            raise self._fault
+            raise self._fault.with_traceback(None)
         if self._detached:
             raise ValueError("detach() was called: this decoder has no stream any more")
 
@@ -460,7 +460,7 @@ class Decoder:
                 error, self._pending = self._pending, None
                 raise error
             if self._fault is not None:
-                raise self._fault
+                raise self._fault.with_traceback(None)
         return out
 
     def _decode(self, data: Buffer, limit: SupportsIndex | None, views: bool) -> list[Any]:
