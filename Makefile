@@ -11,7 +11,7 @@
 #   make wheel      sdist, native and pure wheel, each tested  make clean
 #
 # PYTHON=python3.12 chooses the interpreter, VENV=DIR the environment, PYTEST=OPTIONS adds options to pytest
-# (-n 0 for one process, where it is one a core), BENCH=OPTIONS to the benchmarks, WHEEL_TESTS=FILES chooses.
+# (-n 0: one process, in place of three for two cores), BENCH=OPTIONS to the benchmarks, WHEEL_TESTS=FILES chooses.
 
 PYTHON ?= python3
 VENV ?= .venv
