@@ -7,11 +7,12 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,6 @@ class Stage:
         options.setdefault("on_close", lambda conn, error: self.ends.append((conn.peer_address, error)))
         if self.mode == "processes":
             options.setdefault("workers", 2)
-        if self.tls and options.get("proxy_protocol"):
-            pytest.skip("the proxy ends TLS")
         if self.tls:
             options["tls"] = secure.server_context()
         address = options.pop("address", "tcp://127.0.0.1:0")
@@ -63,6 +62,14 @@ class Stage:
     def raw(self, server: fw.Server) -> socket.socket:
         if self.tls:
             pytest.skip("speaks in the clear")
+        return self.opened(server)
+
+    def secured(self, sock: socket.socket) -> socket.socket:
+        wrapped = secure.client_context().wrap_socket(sock, server_hostname=secure.HOST)
+        self.stack.callback(wrapped.close)
+        return wrapped
+
+    def opened(self, server: fw.Server) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])), 30)
         self.stack.callback(sock.close)
         return sock
@@ -551,11 +558,61 @@ HEADERS = {
 def test_a_proxy_gives_the_peer_its_address(stage: Stage, name: str) -> None:
     header, expected = HEADERS[name]
     server = stage.server(lambda conn, message: conn.peer_address.encode(), proxy_protocol=True)
-    raw = stage.raw(server)
+    raw = stage.opened(server)
     raw.sendall(header[:5])
     time.sleep(0.02)
-    raw.sendall(header[5:] + b"who am I\n")
+    if stage.tls:
+        raw.sendall(header[5:])
+        raw = stage.secured(raw)
+        raw.sendall(b"who am I\n")
+    else:
+        raw.sendall(header[5:] + b"who am I\n")
     assert raw.recv(1000).decode().startswith(expected)
+
+
+@pytest.mark.parametrize("mode", IN_PROCESS)
+def test_tls_begins_behind_the_proxy_header(mode: str, backend: _backend.Backend) -> None:
+    """Wherever a segment ends: what of TLS has come with the header is not lost, nor taken for a message."""
+    header = HEADERS["v2"][0]
+    with ExitStack() as stack:
+        stage = Stage(f"{mode}+tls", stack)
+        server = stage.server(lambda conn, message: conn.peer_address.encode(), proxy_protocol=True)
+        there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        for cut in (1, len(header) - 1, len(header) + 1, len(header) + 100, None):
+            client = secure.client_context().wrap_bio(back, there, server_hostname=secure.HOST)
+            with pytest.raises(ssl.SSLWantReadError):
+                client.do_handshake()
+            wire = header + there.read()
+            raw = stage.opened(server)
+            raw.sendall(wire[:cut])
+            if cut is not None:
+                time.sleep(0.02)
+                raw.sendall(wire[cut:])
+            while True:
+                try:
+                    client.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    back.write(raw.recv(65536))
+            client.write(b"who am I\n")
+            raw.sendall(there.read())
+            answer = b""
+            while not answer:
+                back.write(raw.recv(65536))
+                with suppress(ssl.SSLWantReadError):
+                    answer = client.read(1000)
+            assert answer == b"tcp://192.0.2.7:4000\n"
+
+
+def test_a_message_in_the_clear_behind_the_proxy_header_is_none(near: Stage) -> None:
+    near.tls = True
+    server = near.server(echo, proxy_protocol=True)
+    raw = near.opened(server)
+    raw.sendall(HEADERS["v1"][0] + b"in the clear\n")
+    assert b"clear" not in raw.recv(1000)
+    until(lambda: near.ends)
+    assert isinstance(near.ends[0][1], fw.ConnectionLost) and "TLS" in str(near.ends[0][1])
+    assert near.ends[0][0] == "tcp://192.0.2.7:4000"
 
 
 @pytest.mark.parametrize("name", HEADERS)
@@ -587,7 +644,7 @@ def test_a_proxy_header_is_cut_exactly(name: str, backend: _backend.Backend) -> 
 )
 def test_a_bad_proxy_header_ends_the_connection(near: Stage, wire: bytes) -> None:
     server = near.server(echo, proxy_protocol=True)
-    raw = near.raw(server)
+    raw = near.opened(server)
     raw.sendall(wire)
     assert raw.recv(100) == b""
     until(lambda: near.ends)
@@ -597,7 +654,7 @@ def test_a_bad_proxy_header_ends_the_connection(near: Stage, wire: bytes) -> Non
 
 def test_a_proxy_header_must_come_in_time(near: Stage) -> None:
     server = near.server(echo, proxy_protocol=True, frame_timeout=0.3)
-    silent = near.raw(server)
+    silent = near.opened(server)
     assert silent.recv(100) == b""
     until(lambda: near.ends)
     assert isinstance(near.ends[0][1], fw.Timeout)
@@ -841,7 +898,6 @@ with fw.listen("tcp://127.0.0.1:0", fw.Lines()) as listener:
         ({"heartbeat": b"x"}, fw.DeclarationError, "peer_timeout"),
         ({"colour": "red"}, TypeError, "colour"),
         ({"handshake_timeout": 0}, ValueError, "handshake_timeout=0"),
-        ({"tls": secure.server_context(), "proxy_protocol": True}, fw.DeclarationError, "proxy_protocol="),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], error: type[Exception], text: str) -> None:

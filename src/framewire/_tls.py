@@ -62,7 +62,8 @@ class TLSTransport:
     """TLS over `below`. The handshake is done when it is first used, or by `handshake`.
 
     It must end within `timeout` seconds of its beginning (None: no limit); `peer` names the other end in
-    errors. DeclarationError for a context that cannot serve here.
+    errors; `received` is ciphertext that was read from `below` already. DeclarationError for a context that
+    cannot serve here.
     """
 
     __slots__ = (
@@ -82,9 +83,11 @@ class TLSTransport:
         server_hostname: str | None = None,
         timeout: float | None = 10.0,
         peer: str = "the peer",
+        received: bytes = b"",
     ) -> None:
         self.below, self.peer, self.clock = below, peer, below.clock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._incoming.write(received)
         if context.check_hostname and not server_side and not server_hostname:
             # wrap_bio, unlike wrap_socket, would then check no name at all.
             raise errors.tls_impossible(peer, server_side, "check_hostname requires server_hostname")

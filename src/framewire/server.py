@@ -18,9 +18,8 @@ from collections import namedtuple
 from time import monotonic
 
 from . import _address
-from ._handler import PROXY_HEADER, proxied
 from ._loops import LINGER, Selector, Threads, stop_reading
-from .errors import ConnectionClosed, DeclarationError, EndOfStream, FramewireError, Truncated
+from .errors import ConnectionClosed, EndOfStream, FramewireError, Truncated
 from .sockets import MessageListener, MessageSocket, listen
 
 TYPE_CHECKING = False
@@ -73,14 +72,13 @@ class _Service:
         listener: MessageListener,
         max_connections: int,
         max_buffered: int | None,
-        proxy_protocol: bool,
         on_connect: Callable[[MessageSocket[Any]], Any] | None,
         on_close: Callable[[MessageSocket[Any], BaseException], Any] | None,
     ) -> None:
         self.handler, self._on_connect, self._on_close = handler, on_connect, on_close
         self._listener = listener
         self.max_connections, self._max_buffered = max_connections, max_buffered
-        self.begins_late = proxy_protocol
+        self.begins_late = listener._proxied
         self.patience: float = listener._options["frame_timeout"] or 10.0
         self.accepted = self._failed = 0
         self._past = [0, 0, 0, 0]  # of the connections that have ended: messages and bytes, in and out
@@ -93,19 +91,12 @@ class _Service:
         self._logger = logging.getLogger("framewire.server")
 
     def connection(self, sock: socket.socket) -> MessageSocket[Any]:
-        framing, send_framing = self._listener._framing, self._listener._send_framing
-        if self.begins_late:
-            return self._listener._wrap(sock, PROXY_HEADER, send_framing or framing)
-        return self._listener._wrap(sock, framing, send_framing)
+        return self._listener._wrap(sock)
 
     def open(self, conn: MessageSocket[Any], timeout: float) -> None:
         """All that comes before the first message; BlockingIOError or Timeout while it is not there."""
         if self.begins_late:
-            header = bytearray(PROXY_HEADER.max_frame or 0)
-            size = conn.recv_into(header, timeout=timeout)
-            conn._peer = proxied(bytes(header[:size])) or conn.peer_address
-            conn.framing = self._listener._framing
-            conn._send_framing = self._listener._send_framing
+            self._listener._unwrap(conn, timeout)
         if self._on_connect is not None:
             self._on_connect(conn)
 
@@ -397,7 +388,8 @@ class Server:
     At most `max_connections` are open; more wait in the system's queue of `backlog`. `max_buffered` bytes of
     unfinished messages may be held in all, else the connection with the most is ended; asked 4 times a
     second. `proxy_protocol=True`: every connection begins with a PROXY header, version 1 or 2 (HAProxy),
-    which gives it its `peer_address`; it must come within `frame_timeout`, as every message must (10 s).
+    which gives it its `peer_address`; it must come within `frame_timeout`, as every message must (10 s);
+    TLS, if any, begins behind it.
     Other `options` are those of `MessageSocket` and of `listen`: `tls=`, `handshake_timeout=`.
 
     It listens from the constructor on, at `address`; nothing is accepted before it runs: as a context manager
@@ -457,9 +449,8 @@ class Server:
         self._listener = listen(
             address, framing, send_framing, _bind=(backlog, mode == "processes"), **options
         )
+        self._listener._proxied = proxy_protocol
         try:
-            if proxy_protocol and self._listener._tls is not None:
-                raise DeclarationError("proxy_protocol= and tls= cannot be together: let the proxy end TLS")
             if mode == "processes" and self._listener._sock.family != getattr(socket, "AF_UNIX", None):
                 self._hold_port()
         except BaseException:
@@ -470,7 +461,6 @@ class Server:
             self._listener,
             max_connections,
             max_buffered,
-            proxy_protocol,
             on_connect,
             on_close,
         )

@@ -22,7 +22,7 @@ from . import _address, _backend, _child, _devices, _options, errors
 from ._preset import Protocol
 from ._transport import PipeTransport, SocketTransport, ready
 from .errors import ConnectionClosed, DeclarationError, EncodeError
-from .framings import Framing
+from .framings import FixedLength, Framing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -510,6 +510,7 @@ class MessageListener:
     """
 
     _closed = True
+    _proxied = False  # whether a PROXY header is first, which `_unwrap` must read
 
     def __init__(
         self,
@@ -585,13 +586,16 @@ class MessageListener:
                     ready(fd, -1, _SLICE)
             elif fd >= 0 and not ready(fd, -1, left):
                 raise errors.timed_out(timeout or 0, "connect", f"no connection came to {self._address}")
-        return self._wrap(sock, self._framing, self._send_framing)
+        return self._wrap(sock)
 
-    def _wrap(
-        self, sock: socket.socket, framing: Framing, send_framing: Framing | None
-    ) -> MessageSocket[Any]:
+    def _wrap(self, sock: socket.socket) -> MessageSocket[Any]:
         """The connection over an accepted socket."""
+        framing, send_framing = self._framing, self._send_framing
         try:
+            if self._proxied:
+                from ._handler import PROXY_HEADER
+
+                return MessageSocket(sock, PROXY_HEADER, send_framing or framing, **self._options)
             stream: Any = sock
             if self._tls is not None:
                 stream = _secure(
@@ -601,6 +605,32 @@ class MessageListener:
         except BaseException:
             sock.close()
             raise
+
+    def _unwrap(self, conn: MessageSocket[Any], timeout: float | None) -> None:
+        """Read the header of the proxy, and begin what comes behind it. Errors as those of `recv_into`."""
+        from ._handler import PROXY_HEADER, proxied
+
+        header = bytearray(PROXY_HEADER.max_frame or 0)
+        size = conn.recv_into(header, timeout=timeout)
+        conn._peer = proxied(bytes(header[:size])) or conn.peer_address
+        if self._tls is not None:
+            from ._tls import TLSTransport
+
+            # What was read ahead is ciphertext: nothing is believed before TLS has seen it.
+            ahead = bytearray(conn.stats().buffered)
+            if ahead:
+                conn.framing = FixedLength(len(ahead))
+                conn.recv_into(ahead, timeout=0)
+            transport = TLSTransport(
+                conn._transport,
+                self._tls,
+                server_side=True,
+                timeout=self._handshake_timeout,
+                peer=conn.peer_address,
+                received=bytes(ahead),
+            )
+            conn._upgrade(transport)
+        conn.framing, conn._send_framing = self._framing, self._send_framing
 
     def __iter__(self) -> Iterator[MessageSocket[Any]]:
         """Connections until the listener is closed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 
 from .. import sockets
-from .._handler import PROXY_HEADER, proxied
+from .._handler import PROXY_HEADER
 from ..errors import DeclarationError, EndOfStream, FramewireError, Timeout
 from ..fields import escape_bytes
 from ..framings import Delimited, FixedLength, LengthPrefixed, Netstring, UntilEOF
@@ -212,15 +212,13 @@ def _first(
     """The first connection, behind its PROXY header; nobody else is accepted."""
     address, context = server_tls(options, address_of(options.address))
     more: dict[str, Any] = {} if context is None else {"tls": context}
-    first: tuple[Framing, Framing | None] = (framing, send_framing)
-    if options.proxy_protocol:
-        first = PROXY_HEADER, send_framing or framing
     try:
-        listener = sockets.listen(address, *first, **more)
+        listener = sockets.listen(address, framing, send_framing, **more)
     except DeclarationError as error:
         raise Failure(USAGE, str(error)) from error
     except OSError as error:
         raise cannot("listen at", address, error) from error
+    listener._proxied = options.proxy_protocol
     with listener:
         _announce(options, output, listener.address, framing)
         try:
@@ -228,21 +226,13 @@ def _first(
         except Timeout as error:
             raise Failure(TIMED_OUT, str(error)) from error
     if options.proxy_protocol:
-        _unwrap(conn, framing, send_framing, options)
+        try:
+            listener._unwrap(conn, options.timeout or 10.0)
+        except (FramewireError, OSError) as error:
+            failure = failure_of(error, conn, PROXY_HEADER, options.backend)
+            conn._release() if not conn._closed else None
+            raise failure from error
     return conn
-
-
-def _unwrap(
-    conn: MessageSocket[Any], framing: Framing, send_framing: Framing | None, options: Namespace
-) -> None:
-    try:
-        conn._peer = proxied(conn.recv(timeout=options.timeout or 10.0)) or conn.peer_address
-    except (FramewireError, OSError) as error:
-        failure = failure_of(error, conn, PROXY_HEADER, options.backend)
-        conn._release() if not conn._closed else None
-        raise failure from error
-    conn.framing = framing
-    conn.send_framing = send_framing
 
 
 def _answer(conn: MessageSocket[Any], app: App, framing: Framing) -> int:
