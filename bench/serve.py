@@ -36,12 +36,6 @@ def c_epoll(listener: socket.socket) -> None:
     floor.module("serve").serve(listener.fileno())
 
 
-def _running(pid: int) -> float:
-    """Seconds that the main thread of a process has had a CPU."""
-    with open(f"/proc/{pid}/schedstat") as file:
-        return int(file.read().split()[0]) * 1e-9
-
-
 def _cost(serve: Serve, connections: int, depth: int, requests: int) -> tuple[float, int]:
     """CPU seconds of the server, and how many replies they were for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -58,10 +52,9 @@ def _cost(serve: Serve, connections: int, depth: int, requests: int) -> tuple[fl
         try:
             load, port = floor.module("serve").load, listener.getsockname()[1]
             listener.close()  # so that nobody waits for a server that has died
-            load(port, connections, depth, connections * depth, BODY)  # until it runs as it will
-            before = _running(pid)
-            _, replies = load(port, connections, depth, requests, BODY)
-            return _running(pid) - before, replies
+            load(port, connections, depth, connections * depth, BODY, pid)  # until it runs as it will
+            _, replies, cost = load(port, connections, depth, requests, BODY, pid)
+            return cost, replies
         finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -125,7 +118,8 @@ def _crew(count: int) -> Side:
                 os._exit(1)
         try:
             (port,) = struct.unpack("i", os.read(reader, 4))
-            return floor.module("serve").load(port, 32, 1, requests, BODY)  # type: ignore[no-any-return]
+            seconds, replies, _ = floor.module("serve").load(port, 32, 1, requests, BODY, pid)
+            return seconds, replies
         finally:
             os.close(reader)
             os.close(writer)
