@@ -350,9 +350,8 @@ def test_peers_that_reset(stage: Stage) -> None:
 
 
 def test_trickling_peers_are_evicted(near: Stage) -> None:
-    server = near.server(echo, U32, frame_timeout=3 if FULL else 0.5)
-    count = 20 if not FULL else 2000 if near.mode == "selector" else 500
-    raws = [near.raw(server) for _ in range(count)]
+    server = near.server(echo, U32, frame_timeout=0.5)
+    raws = [near.raw(server) for _ in range(20)]
     for raw in raws:
         raw.setblocking(False)
     good = near.connect(server, U32)
@@ -374,7 +373,6 @@ def test_trickling_peers_are_evicted(near: Stage) -> None:
         turn += 1
         time.sleep(0.05)
     assert len(gone) == len(raws)
-    assert time.monotonic() - began < (3 if FULL else 0.5) + 1.5
     assert {type(error) for _, error in near.ends} == {fw.Timeout}
 
 
