@@ -10,6 +10,7 @@ import os
 import pickle
 import selectors
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -417,6 +418,30 @@ class SecureSelecting(Secure, Selecting):
         return list(self.loop(sender, receiver, list(messages), way, many))
 
 
+class HandedIn(Driver):
+    """TLS by the standard library's sockets, which it hands in."""
+
+    name = "tls-handed-in"
+
+    def ends(self) -> tuple[Any, Any]:
+        left, right = Tcp.ends(self)
+        theirs = run(lambda: secure.server_context().wrap_socket(right, server_side=True))
+        return secure.client_context().wrap_socket(left, server_hostname=secure.HOST), theirs()
+
+    def writer(self, raw: Any) -> Callable[[bytes | None], None]:
+        write = super().writer(raw)
+
+        def write_or_end(chunk: bytes | None) -> None:
+            if chunk is None:
+                raw.setblocking(False)
+                with suppress(ssl.SSLWantReadError):  # for the other end's close_notify
+                    raw.unwrap()
+            else:
+                write(chunk)
+
+        return write_or_end
+
+
 class SecureSimulated(Simulated):
     """TLS over a simulated stream under a random script."""
 
@@ -441,7 +466,7 @@ class SecureSimulated(Simulated):
 
 DRIVERS: list[Callable[[], Driver]] = [
     *(Tcp, Unix, Portable, Pipes, Selecting, Simulated),
-    *(Secure, SecureSelecting, SecureSimulated),
+    *(Secure, SecureSelecting, SecureSimulated, HandedIn),
 ]
 SERVED: list[Callable[[], Driver]] = [Threads, Selector]
 # A process that has threads cannot be forked under the sanitizers: their allocator has locks.

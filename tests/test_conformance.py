@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from catalogue import CATALOGUE
 from conftest import FULL
-from drivers import DRIVERS, SERVED, Driver, Simulated, collect, run
+from drivers import DRIVERS, SERVED, Driver, HandedIn, Simulated, collect, run
 
 import framewire as fw
 from framewire import _backend, errors
@@ -162,6 +162,8 @@ def test_one_shot(driver: Driver) -> None:
     """Request, end of our side, reply until the end: how many protocols of one question work."""
     if isinstance(driver, Simulated):
         pytest.skip("both ends of a simulated pair are in one thread: nobody answers a call that waits")
+    if isinstance(driver, HandedIn):
+        pytest.skip("an SSLSocket is closed as a whole")
     left, right = driver.pair(fw.UntilEOF())
 
     def serve() -> None:

@@ -30,7 +30,7 @@ FLOORS = [
     ["_native.channel", "_pure.channel"],
     ["_backend"],
     ["fields", "_address", "_options", "_child", "_devices", "_tls"],
-    ["streaming"],
+    ["streaming", "_sslsocket"],
     ["_framing"],
     ["framings", "stuffed", "talk", "text", "enclosed", "byteorder"],
     ["records", "_grammar", "_preset"],

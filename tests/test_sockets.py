@@ -1103,17 +1103,6 @@ def test_sockets_that_are_open_already(net: Net) -> None:
                 make(datagrams, U32)
 
 
-def test_a_tls_socket_is_refused() -> None:
-    import ssl
-
-    left, right = socket.socketpair()
-    with left, right:
-        context = ssl.create_default_context()
-        wrapped = context.wrap_socket(left, do_handshake_on_connect=False, server_hostname="x")
-        with wrapped, pytest.raises(fw.DeclarationError, match=r"tls=context\) or start_tls"):
-            fw.connect(wrapped, U32)
-
-
 def test_wrong_arguments(net: Net) -> None:
     left, _ = net.raw()
     for make in (fw.connect, fw.listen):

@@ -386,7 +386,7 @@ class TLSTransport:
 
     def _encrypt(self, views: list[memoryview]) -> None:
         """Make records of the first bytes of `views`, as full as they can be."""
-        data = views[0] if len(views) == 1 else _joined(views)
+        data = views[0] if len(views) == 1 else joined(views)
         size = min(len(data), BATCH)
         self._pid = os.getpid()
         done = 0
@@ -449,7 +449,7 @@ class TLSTransport:
             self._fault = partial(errors.tls_lost, self.peer, _brief(error), self._shaken)
 
 
-def _joined(views: list[memoryview]) -> memoryview:
+def joined(views: list[memoryview]) -> memoryview:
     """The first bytes of `views` in one piece, at most a batch."""
     pieces, size = [], 0
     for view in views:

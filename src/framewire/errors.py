@@ -680,6 +680,14 @@ def tls_already(peer: str) -> DeclarationError:
     return DeclarationError(f"start_tls(): the connection to {peer} is TLS already")
 
 
+def cannot_halve(peer: str) -> DeclarationError:
+    """The error for ending one direction of an SSLSocket."""
+    return DeclarationError(
+        f"shutdown_write(): the connection to {peer} is an ssl.SSLSocket, which loses what comes while it "
+        "says the end: give the plain socket, with connect(sock, framing, tls=context) or start_tls(context)"
+    )
+
+
 def detach_tls(peer: str) -> DeclarationError:
     """The error for taking back a stream whose keys are here."""
     return DeclarationError(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from ._tls import TLSTransport
     from ._transport import Transport
 
     T = TypeVar("T")
@@ -91,8 +92,8 @@ _DEAD_ON_ARRIVAL = errors.LOST | {errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDO
 
 
 class MessageSocket(_backend.channel.Channel["T"]):
-    """Messages over a connected stream socket, which it owns from now on. Made by `connect`, `accept` and so
-    on.
+    """Messages over a connected stream socket, or an ssl.SSLSocket, which it owns from now on. Made by
+    `connect`, `accept` and so on.
 
     `framing` cuts what is received and, unless `send_framing` is given, frames what is sent. `codec` turns
     objects into messages and back: an object (or module) with `encode(object) -> bytes` and
@@ -160,7 +161,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
         if isinstance(sock, socket.socket):
             _need_stream(sock)
             _options.keep_alive(sock, peer_timeout)
-            transport = SocketTransport(sock)
+            transport = _transport_of(sock)
         elif not hasattr(sock, "receiving"):
             raise TypeError(f"a socket is required, not {type(sock).__name__}")
         self._framing, self._send_framing = framing, send_framing
@@ -234,10 +235,10 @@ class MessageSocket(_backend.channel.Channel["T"]):
         return getattr(self._transport, "process", None)
 
     @property
-    def tls(self) -> ssl.SSLObject | None:
-        """The ssl.SSLObject that says what TLS has agreed on (`cipher`, `version`, `getpeercert`,
-        `selected_alpn_protocol`), None without TLS. Ask it, do not call what would send or receive. A
-        server's handshake is done by the first call that sends or receives."""
+    def tls(self) -> ssl.SSLObject | ssl.SSLSocket | None:
+        """The ssl.SSLObject (or the SSLSocket that was given) that says what TLS has agreed on (`cipher`,
+        `version`, `getpeercert`, `selected_alpn_protocol`), None without TLS. Ask it, do not call what would
+        send or receive. A server's handshake is done by the first call that sends or receives."""
         return getattr(self._transport, "tls", None)
 
     def fileno(self) -> int:
@@ -524,7 +525,7 @@ class MessageListener:
         **options: Any,
     ) -> None:
         _need_framings(framing, send_framing)
-        _need_stream(sock)
+        _need_plain(sock)
         _need_handshake(handshake_timeout)
         if hasattr(socket, "SO_ACCEPTCONN") and not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise DeclarationError("the socket is not listening: call its listen() first")
@@ -701,13 +702,22 @@ def _need_framings(framing: object, send_framing: object = None) -> None:
 def _need_stream(sock: object) -> None:
     if not isinstance(sock, socket.socket):
         raise TypeError(f"a socket is required, not {type(sock).__name__}")
-    if hasattr(sock, "unwrap"):
-        raise DeclarationError(
-            "an ssl.SSLSocket cannot be taken over, as it hides how TLS ends: give the plain socket, with "
-            "connect(sock, framing, tls=context) or start_tls(context)"
-        )
     if sock.type != socket.SOCK_STREAM:
         raise DeclarationError(f"a stream socket is required, not {sock.type!r}")
+
+
+def _need_plain(sock: object) -> None:
+    _need_stream(sock)
+    if hasattr(sock, "unwrap"):
+        raise DeclarationError("the socket is an ssl.SSLSocket: give the plain one, and its context as tls=")
+
+
+def _transport_of(sock: Any) -> SocketTransport | TLSTransport:
+    if not hasattr(sock, "unwrap"):
+        return SocketTransport(sock)
+    from ._sslsocket import SSLSocketTransport
+
+    return SSLSocketTransport(sock, _name_of(sock, sock.getpeername, True))
 
 
 def _need_handshake(timeout: float | None) -> None:
@@ -725,7 +735,7 @@ def _secure(sock: socket.socket, context: ssl.SSLContext, options: Mapping[str, 
     """TLS over a connected or connecting socket."""
     from . import _tls
 
-    _need_stream(sock)
+    _need_plain(sock)
     _options.keep_alive(sock, options.get("peer_timeout"))
     peer = _name_of(sock, sock.getpeername, True)
     return _tls.TLSTransport(SocketTransport(sock), context, peer=how.pop("peer", peer), **how)

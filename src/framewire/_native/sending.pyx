@@ -123,9 +123,12 @@ cdef class Sender(Stream):
         """Send what is unsent and tell the peer that nothing more will come; receiving goes on.
 
         Every later send raises ConnectionClosed. Timeout or BlockingIOError as `flush`: call again.
+        DeclarationError over an ssl.SSLSocket, which throws away what comes while it says the end.
         """
         cdef Until until
         cdef bint nested
+        if getattr(self._transport, "whole", False):
+            raise errors.cannot_halve(self._peer_name())
         self._until(timeout, &until)
         nested = self._enter_send(&until, "send")
         try:

@@ -132,7 +132,10 @@ class Sender(Stream):
         """Send what is unsent and tell the peer that nothing more will come; receiving goes on.
 
         Every later send raises ConnectionClosed. Timeout or BlockingIOError as `flush`: call again.
+        DeclarationError over an ssl.SSLSocket, which throws away what comes while it says the end.
         """
+        if getattr(self._transport, "whole", False):
+            raise errors.cannot_halve(self._peer_name())
         until = self._until(timeout)
         self._sending.run(until, "send", self._shutdown_write, until)
 
