@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
 
@@ -48,6 +49,8 @@ class Alarms:
             signal.pthread_kill(target, signal.SIGUSR1)
 
     def __enter__(self) -> Alarms:
+        self._interval = sys.getswitchinterval()
+        sys.setswitchinterval(self.period / 4)  # or what is tested would be over before a signal is sent
         self._old = signal.signal(signal.SIGUSR1, self._handler)
         self._thread = threading.Thread(target=self._ring, args=(threading.get_ident(),))
         self._thread.start()
@@ -57,3 +60,4 @@ class Alarms:
         self._stop.set()
         self._thread.join()
         signal.signal(signal.SIGUSR1, self._old)
+        sys.setswitchinterval(self._interval)

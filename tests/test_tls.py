@@ -664,7 +664,7 @@ def test_signal_handlers_that_raise(stack: ExitStack, how: str) -> None:
 
     Where it cannot be told what a handler has cost, inside of OpenSSL, the connection ends, and says so."""
     left, right = pair(stack, U16)
-    count = 20_000 if FULL else 3000
+    count = 3000 if how == "send" else 60_000
     messages = numbered(count)
     got: list[bytes] = []
 
@@ -712,7 +712,7 @@ def test_signal_handlers_that_raise(stack: ExitStack, how: str) -> None:
     # A call that raised may have taken its message, or be about to hand over what it has received.
     missing, doubled = count - len(set(numbers)), len(numbers) - len(set(numbers))
     assert (missing, doubled) <= ((0, alarms.raised) if how == "send" else (3 * alarms.raised, 0))
-    assert alarms.raised
+    assert alarms.raised, "nothing was interrupted"
 
 
 def test_a_timeout_inside_a_record_loses_nothing(stack: ExitStack, way: Way) -> None:
