@@ -90,7 +90,7 @@ cdef class Channel(Receiver):
         2 wait for room to write as well, 4 for nothing else. What recv, send and the handler raise passes.
         """
         cdef Until until
-        cdef bint done = False, nested, full
+        cdef bint done = False, full
         self._until(DEFAULT, &until)
         if self._unsent() and not wait:
             self._drive()
@@ -102,11 +102,7 @@ cdef class Channel(Receiver):
             self.corks -= 1
             if self._unsent() and not self.corks and not self._closed:
                 if done and wait:
-                    nested = self._enter_send(&until, "send")
-                    try:
-                        self._push_all(&until)
-                    finally:
-                        self._leave_send(nested)
+                    self._push_in_turn(&until)
                 else:
                     self._drive()
         if rest is not None and rest is not True:

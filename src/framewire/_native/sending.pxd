@@ -42,6 +42,7 @@ cdef class Sender(Stream):
     cdef int _shrink(self) noexcept
     cdef int _drop_out(self) noexcept
     cdef int _push_now(self) except -1
+    cdef int _push_in_turn(self, const Until *until) except -1
     cdef bint _push_all(self, const Until *until) except -1
     cdef Py_ssize_t _write(self, iovec *parts, int count, bint wait=*) except -2
     cdef bint _is_starved(self, int number) noexcept

@@ -45,17 +45,12 @@ cdef class Cork:
     def __exit__(self, kind, error, trace):
         cdef Sender sender = self.sender
         cdef Until until
-        cdef bint nested
         sender.corks -= 1
         if sender.corks or not sender._unsent():
             return
         if kind is None:
             sender._until(DEFAULT, &until)
-            nested = sender._enter_send(&until, "send")
-            try:
-                sender._push_all(&until)
-            finally:
-                sender._leave_send(nested)
+            sender._push_in_turn(&until)
         else:
             sender._drive()
 
@@ -577,6 +572,15 @@ cdef class Sender(Stream):
         cdef Until now
         self._now(&now)
         return self._push_all(&now)
+
+    cdef int _push_in_turn(self, const Until *until) except -1:
+        """Send what is unsent, when it is this thread's turn."""
+        cdef bint nested = self._enter_send(until, "send")
+        try:
+            self._push_all(until)
+        finally:
+            self._leave_send(nested)
+        return 0
 
     cdef bint _push_all(self, const Until *until) except -1:
         """Give the kernel all that is unsent; False if `until` came first."""
