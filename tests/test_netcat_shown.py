@@ -163,7 +163,8 @@ def test_the_sessions_in_the_help(tmp_path: Path) -> None:
     assert listen.startswith("listening on 127.0.0.1:9000 (u32: ")
     assert connect == "ping\npong\n"
     assert [json.loads(line)["text"] for line in piped.splitlines()] == ["a", "b"]
-    assert bench.startswith("sent 2000  received 2000  ") and "errors 0\nlatency  p50 " in bench
+    # 2000 on a machine with nothing else to do.
+    assert re.match(r"sent (\d+)  received \1  .*  errors 0\nlatency  p50 ", bench), bench
 
 
 def test_the_sessions_in_the_page(tmp_path: Path) -> None:

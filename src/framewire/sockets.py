@@ -88,6 +88,7 @@ _attempt_counts: WeakKeyDictionary[MessageSocket[Any], int] = WeakKeyDictionary(
 _SLICE = 0.25  # how often a listener that cannot be woken looks whether it was closed
 _SHOWN = 75  # bytes of a message in a log
 # What accept(2) reports of a connection that died before it was accepted.
+_UNKNOWN = "", ""  # the names of both ends, which are asked for when they are needed
 _DEAD_ON_ARRIVAL = errors.LOST | {errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EOPNOTSUPP}
 
 
@@ -118,15 +119,13 @@ class MessageSocket(_backend.channel.Channel["T"]):
     (2, b'one', b'two')
     """
 
-    __slots__ = ("_framing", "_send_framing", "_local", "_peer", "_ended", "_log", "state")
+    __slots__ = ("_framing", "_send_framing", "_names", "_log", "state")
 
     if TYPE_CHECKING:
         _transport: Any
         _framing: Framing
         _send_framing: Framing | None
-        _local: str | None
-        _peer: str | None
-        _ended: str | None
+        _names: tuple[str, str]
         _log: Logger | None
 
     state: Any
@@ -165,7 +164,8 @@ class MessageSocket(_backend.channel.Channel["T"]):
         elif not hasattr(sock, "receiving"):
             raise TypeError(f"a socket is required, not {type(sock).__name__}")
         self._framing, self._send_framing = framing, send_framing
-        self._local = self._peer = self._ended = self._log = None
+        self._names = _UNKNOWN
+        self._log = None
         self.state = None
         super().__init__(
             transport,
@@ -208,7 +208,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
         if self._closed or self._connecting:
             state = "closed" if self._closed else "connecting"
         else:
-            state = self._ended or ("open" if self.events & 1 else "ended")
+            state = "broken" if self._faulty else "open" if self.events & 1 else "ended"
         counts = self.stats()
         return (
             f"<framewire.MessageSocket {self.local_address} -> {self.peer_address} {self._framing} {state}, "
@@ -253,26 +253,27 @@ class MessageSocket(_backend.channel.Channel["T"]):
     @property
     def local_address(self) -> str:
         """Our end, as an address string; "" where it has none."""
-        if self._local is None:
+        if not self._names[0]:
             self._name()
-        return self._local or ""
+        return self._names[0]
 
     @property
     def peer_address(self) -> str:
         """The peer's end, as an address string; "unix:" or "" where it has no name."""
-        if self._peer is None:
+        if not self._names[1]:
             self._name()
-        return self._peer or ""
+        return self._names[1]
 
     def _name(self) -> None:
+        local, peer = self._names
         sock = getattr(self._transport, "sock", None)
         if sock is not None and sock.fileno() >= 0:
             secure = self.tls is not None
-            self._local = self._local or _name_of(sock, sock.getsockname, secure)
-            self._peer = self._peer or _name_of(sock, sock.getpeername, secure)
+            local = local or _name_of(sock, sock.getsockname, secure)
+            peer = peer or _name_of(sock, sock.getpeername, secure)
         elif sock is None:
-            self._local = self._local or ""
-            self._peer = self._peer or getattr(self._transport, "name", "pipe:")
+            peer = peer or getattr(self._transport, "name", "pipe:")
+        self._names = local, peer
 
     _first_use = _name
 
@@ -317,7 +318,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
         if number:
             raise OSError(number, f"{os.strerror(number)}: {self._peer_name()}")
         self._connecting = False
-        self._local = None
+        self._names = "", self._names[1]
         self._name()
 
     # --- TLS -----------------------------------------------------------------------------------------
@@ -408,10 +409,10 @@ class MessageSocket(_backend.channel.Channel["T"]):
         self._say(10, "%s %s", direction, text)
 
     def _report(self, error: errors.DecodeError) -> None:
-        if self._ended is None or error.recoverable:
+        if not self._faulty or error.recoverable:
             self._say(30, "! %s: %s", self.peer_address, error)
         if not error.recoverable:
-            self._ended = "broken"
+            self._faulty = True
 
     # --- the end -------------------------------------------------------------------------------------
 
@@ -613,7 +614,7 @@ class MessageListener:
 
         header = bytearray(PROXY_HEADER.max_frame or 0)
         size = conn.recv_into(header, timeout=timeout)
-        conn._peer = proxied(bytes(header[:size])) or conn.peer_address
+        conn._names = conn.local_address, proxied(bytes(header[:size])) or conn.peer_address
         if self._tls is not None:
             from ._tls import TLSTransport
 
@@ -902,7 +903,7 @@ def _shown(address: Any) -> str:
 
 
 def _named(conn: MessageSocket[Any], address: Any) -> MessageSocket[Any]:
-    conn._peer = _shown(address)
+    conn._names = "", _shown(address)
     return conn
 
 

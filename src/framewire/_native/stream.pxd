@@ -40,7 +40,7 @@ cdef class Stream:
     cdef Limits limits         # or None, or a Watch
     cdef unsigned long receiver, sender  # threads
     cdef int reader, writer, pid, generation, born
-    cdef public unsigned char _closed, _connecting
+    cdef public unsigned char _closed, _connecting, _faulty
     cdef unsigned char direct, receiving, sending, lending, eof, broken, detached
     cdef unsigned char closing       # how the last to leave shall close it
     cdef unsigned char waited        # the last receive found nothing at first

@@ -13,5 +13,6 @@ class Stream:
     _trace: Callable[[str, Any], None] | None
     _closed: bool
     _connecting: bool
+    _faulty: bool
     @property
     def _transport(self) -> Transport: ...

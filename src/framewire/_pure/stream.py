@@ -110,7 +110,7 @@ class Stream:
 
     timeout: float | None
     _closed = True  # until the constructor has got through
-    _connecting = False
+    _connecting = _faulty = False
     _detached = False
 
     def _begin(
