@@ -251,6 +251,10 @@ size_t fw_pass(const fw_plan *plan, const uint8_t *data, size_t size, fw_cursor 
 const fw_plan *fw_choose(const fw_plan *plan, const uint8_t *message, size_t size, fw_wire *wire,
                          int *status);
 
+/* Whether the message that fw_encode has accepted would be cut as one of another kind, because its length was
+ * written over its tag: the innermost such tag, and what it would be. */
+int fw_retags(const fw_plan *plan, const uint8_t *message, size_t size, const fw_wire *wire, int *tag, int *other);
+
 /* With `joins`: what is delivered of the frame data[0..size) that fw_cut found, to out, which has room for
  * `size` bytes; its size. It cannot fail: fw_cut has checked the frame. */
 size_t fw_join(const fw_plan *plan, const uint8_t *data, size_t size, uint8_t *out);

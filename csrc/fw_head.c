@@ -281,6 +281,32 @@ const fw_plan *fw_choose(const fw_plan *plan, const uint8_t *message, size_t siz
     return plan;
 }
 
+/* The byte at `at` of what is written, before the tail. */
+static uint8_t written(const uint8_t *message, const fw_wire *w, size_t at)
+{
+    if (at < w->keep)
+        return message[at];
+    if (at - w->keep < w->made_size)
+        return w->made[at - w->keep];
+    return message[w->resume + at - w->keep - w->made_size];
+}
+
+int fw_retags(const fw_plan *plan, const uint8_t *message, size_t size, const fw_wire *w, int *tag, int *other)
+{
+    int retags = 0;
+    while (plan->kind == FW_TAGGED) {
+        const int before = message[plan->tag_offset] & plan->tag_mask;
+        const fw_plan *part = plan->parts[plan->rows[before]];
+        if (plan->tag_offset < w->keep + w->made_size + size - w->resume) {
+            const int after = written(message, w, plan->tag_offset) & plan->tag_mask;
+            if (plan->rows[after] < 0 || plan->parts[plan->rows[after]] != part)
+                *tag = before, *other = after, retags = 1;
+        }
+        plan = part;
+    }
+    return retags;
+}
+
 size_t fw_join(const fw_plan *plan, const uint8_t *data, size_t size, uint8_t *out)
 {
     if (plan->kind == FW_FRAGMENTED)

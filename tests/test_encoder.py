@@ -571,6 +571,25 @@ def test_the_narrowest_form_at_each_boundary(field: Any, sizes: dict[int, int], 
 # --- compound framings ----------------------------------------------------------------------------------
 
 
+def test_a_length_written_over_the_tag_is_refused(backend: Any) -> None:
+    """The peer would take the frame for one of another kind, or for none."""
+    framing = Tagged({0: LengthPrefixed(fw.u8), 3: LengthPrefixed(fw.u8), 2: LengthPrefixed(fw.u8, offset=1)})
+    assert framing.encode(b"\x03abc") == b"\x03abc"
+    assert framing.encode(b"\0abc") == b"\x03abc"  # of the same kind: its length is filled in
+    with pytest.raises(fw.EncodeError, match=r"message of 3 bytes would be misread: .* tag 0x00 is 0x02$"):
+        framing.encode(b"\0ab")
+    nested = Tagged({0: Tagged({0: LengthPrefixed(fw.u8)})})
+    with pytest.raises(fw.EncodeError, match=r"message of 254 bytes would be misread: .* tag 0x00 is 0xfd$"):
+        nested.encode(bytes(254))
+    stripped = Tagged({ord("a"): LengthPrefixed(fw.u8, strip=True), 1: Lines()})
+    with pytest.raises(fw.EncodeError, match="tag 0x61 is 0x01"):
+        stripped.encode(b"a")
+    late = Tagged({0: LengthPrefixed(fw.u8, strip=False)}, offset=5)
+    assert late.encode(b"\x06abcd\0z") == b"\x06abcd\0z"
+    bits = Tagged({0x40: LengthPrefixed(fw.u8, mask=0x3F, strip=False)}, mask=0xC0)
+    assert bits.encode(b"\x40ab") == b"\x42ab"
+
+
 def test_tagged_chooses_by_the_message(backend: Any) -> None:
     framing = Tagged({b"AB": FixedLength(3), ord("C"): LengthPrefixed(fw.u8, offset=1)}, default=Lines())
     assert framing.encode_many([b"A12", b"B34", b"C\0xyz", b"line\n"]) == b"A12B34C\3xyzline\n"

@@ -275,11 +275,51 @@ static void test_noise(void)
     CHECK(accepted > 20000);
 }
 
+/* A length that is written over the tag: tags 0 and 3 mean the same kind of frame, the others none. */
+static void test_retags(void)
+{
+    static int16_t rows[256];
+    fw_plan kinds[] = {
+        {.kind = FW_COUNTED, .field = BE(1), .max_frame = TIGHT},
+        {.kind = FW_COUNTED, .field = BE(1), .max_frame = TIGHT, .strip = 1},
+        {.kind = FW_COUNTED, .offset = 1, .field = BE(1), .max_frame = TIGHT},
+    };
+    const struct {
+        unsigned kind;
+        const char *message;
+        size_t size, tag_offset;
+        int tag, other;
+    } rewrites[] = {
+        {0, M("\3abc"), 0, 0, 0}, {0, M("\0abc"), 0, 0, 0}, {0, M("\0ab"), 0, 0, 2}, {0, M("\0abcd"), 0, 0, 4},
+        {1, M("\0ab"), 0, 0, 0}, {1, M("\3a"), 0, 3, 2}, {2, M("\0\0ab"), 0, 0, 0}, {2, M("\1\0abc"), 1, 0, 0},
+        {0, M("\0ab\3"), 3, 0, 0},
+    };
+    size_t i;
+    for (i = 0; i < 256; i++)
+        rows[i] = -1;
+    rows[0] = rows[3] = 0;
+    for (i = 0; i < COUNT(rewrites); i++) {
+        const fw_plan *const parts[] = {&kinds[rewrites[i].kind]};
+        const fw_plan plan = {.kind = FW_TAGGED, .tag_mask = 0xff, .tag_offset = (uint32_t)rewrites[i].tag_offset,
+                              .rows = rows, .parts = parts};
+        const uint8_t *message = guard_copy(rewrites[i].message, rewrites[i].size);
+        int status, tag = 0, other = 0, retags;
+        fw_wire w = {.value = 0};
+        complete(&kinds[rewrites[i].kind]);
+        CHECK(fw_choose(&plan, message, rewrites[i].size, &w, &status) == parts[0]);
+        CHECK(fw_encode(parts[0], message, rewrites[i].size, &w) == FW_FRAME);
+        retags = fw_retags(&plan, message, rewrites[i].size, &w, &tag, &other);
+        EXPECT(retags == (rewrites[i].tag != rewrites[i].other) && tag == rewrites[i].tag
+               && other == rewrites[i].other, "retags", message, rewrites[i].size, i);
+    }
+}
+
 int main(void)
 {
     make_samples();
     test_sizes();
     test_messages();
     test_noise();
+    test_retags();
     return check_report(__FILE__);
 }

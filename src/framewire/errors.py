@@ -414,6 +414,15 @@ def encode_broken(code: int, value: int, head: bytes, size: int) -> EncodeError:
     return EncodeError(f"a whole frame of {size} bytes that cannot be sent, {reason}: {what}", size=size)
 
 
+def encode_retagged(tag: int, other: int, size: int) -> EncodeError:
+    """The error for a message whose tag would not be what it is, once its length is written."""
+    return EncodeError(
+        f"a message of {size} bytes would be misread: with its length written, its tag {tag:#04x} is "
+        f"{other:#04x}",
+        size=size,
+    )
+
+
 def encode_short(size: int, wanted: int) -> EncodeError:
     """The error for a whole frame that is shorter than its own header and trailer."""
     return EncodeError(

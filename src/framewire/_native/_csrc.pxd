@@ -109,6 +109,8 @@ cdef extern from "fw_next.h" nogil:
     uint64_t fw_find_need(const fw_plan *plan, const uint8_t *data, size_t size)
     const fw_plan *fw_choose(const fw_plan *plan, const uint8_t *message, size_t size, fw_wire *wire,
                              int *status)
+    bint fw_retags(const fw_plan *plan, const uint8_t *message, size_t size, const fw_wire *wire, int *tag,
+                   int *other)
     size_t fw_join(const fw_plan *plan, const uint8_t *data, size_t size, uint8_t *out)
     size_t fw_expanded_most(const fw_plan *plan, size_t size)
     size_t fw_expand(const fw_plan *plan, const uint8_t *message, size_t size, uint8_t *out)

@@ -162,7 +162,7 @@ cdef class Encoder:
     cdef int _measure(self, const uint8_t *p, Py_ssize_t size, fw_wire *w) except -1:
         """How the message is written; an EncodeError if it cannot be."""
         cdef const fw_plan *leaf = &self.plan.c
-        cdef int status = FW_FRAME
+        cdef int status = FW_FRAME, tag = 0, other = 0
         self._check_phase()
         if self._joins():
             if self.plan.kind == CUSTOM and <uint64_t> size > leaf.max_frame:
@@ -176,6 +176,8 @@ cdef class Encoder:
             status = fw_encode(leaf, p, size, w)
         if status != FW_FRAME:
             raise refusal(status, leaf, w, p, size)
+        if self.plan.c.kind == FW_TAGGED and fw_retags(&self.plan.c, p, size, w, &tag, &other):
+            raise errors.encode_retagged(tag, other, size)
         return 0
 
     def encode(self, message):

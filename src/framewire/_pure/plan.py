@@ -826,7 +826,14 @@ class _Tagged(Leaf):
         part = self.rows.get(tag, self.default)
         if part is None:
             raise errors.encode_broken(TAG, tag, bytes(message[: self.tag_offset + 1]), size)
-        return part.measure(message, size)
+        keep, made, resume, _ = wire = part.measure(message, size)
+        need = self.tag_offset + 1
+        head = bytes(message[: min(keep, need)]) + made + bytes(message[resume : resume + need])
+        if len(head) >= need:
+            other = head[self.tag_offset] & self.mask
+            if self.rows.get(other, self.default) is not part:
+                raise errors.encode_retagged(tag, other, size)
+        return wire
 
 
 LEAVES: dict[int, type[Leaf]] = {COUNTED: Counted, SCANNED: Scanned, TAGGED: _Tagged}
