@@ -71,8 +71,12 @@ def test_formats(console: Console) -> None:
         "json": b'{"n":1,"offset":0,"size":5,"text":"hello"}\n{"n":2,"offset":9,"size":0,"text":""}\n'
         b'{"n":3,"offset":13,"size":3,"base64":"AP8K"}\n',
         "dump": b"#1 5 bytes @0\n"
+        b"  header  00 00 00 05                                       |....|\n"
         b"       0  68 65 6c 6c 6f                                    |hello|\n"
-        b"#2 0 bytes @9\n#3 3 bytes @13\n"
+        b"#2 0 bytes @9\n"
+        b"  header  00 00 00 00                                       |....|\n"
+        b"#3 3 bytes @13\n"
+        b"  header  00 00 00 03                                       |....|\n"
         b"       0  00 ff 0a                                          |...|\n",
     }
     assert set(expected) == set(FORMATS)
@@ -134,7 +138,7 @@ def test_fault_far_inside_a_frame(console: Console) -> None:
     caret = next(number for number, line in enumerate(lines) if line.strip() == "^^")
     at = lines[caret].index("^^")
     assert lines[caret - 1][at : at + 2] == "21"
-    assert int(lines[3].split()[0]) == 8 + 7 + 200_000 - 23
+    assert int(lines[3].split()[0]) == 8 + 7 + 200_000 + len("!rest") - 32
 
 
 def test_too_large(console: Console) -> None:

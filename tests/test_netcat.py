@@ -23,6 +23,7 @@ from framewire import LengthPrefixed, u32
 COMMAND = [sys.executable, "-m", "framewire"]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals as on Unix")
 U32 = LengthPrefixed(u32)
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked off")
 BACKENDS = ["pure", pytest.param("auto", id="best")]
 
 
@@ -338,7 +339,7 @@ def test_a_reader_that_goes_away() -> None:
 # --- listen ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["threads", "selector"])
+@pytest.mark.parametrize("mode", ["threads", "selector", "processes"])
 def test_prints_what_many_say(mode: str) -> None:
     with listening("u32", "-o", "json", "-v", "--mode", mode) as (address, server):
         for text in ("one", "two"):
@@ -350,6 +351,103 @@ def test_prints_what_many_say(mode: str) -> None:
     messages = [(line["conn"], line["n"], line["offset"], line["text"]) for line in lines if "n" in line]
     assert messages == [(1, 1, 0, "one"), (1, 2, 7, "more"), (2, 1, 0, "two"), (2, 2, 7, "more")]
     assert [line["event"] for line in lines if "event" in line] == ["open", "close"] * 2
+
+
+def say(address: str, stream: bytes) -> None:
+    """Send all of it, and wait for the end."""
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as conn:
+        conn.sendall(stream)
+        conn.shutdown(socket.SHUT_WR)
+        try:
+            drained(conn)
+        except ConnectionError:
+            pass  # enough had come
+
+
+def all_say(address: str, streams: list[bytes]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=say, args=(address, stream), daemon=True) for stream in streams]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+@FORKS
+def test_workers_print_whole_lines() -> None:
+    """Longer ones than a pipe holds, too: nobody writes between the two halves of a line."""
+    letters = [bytes([letter]) for letter in b"abcdefgh"]
+    with listening("u32", "--mode", "processes") as (address, server):
+        threads = all_say(address, [U32.encode_many(4 * [letter * 150_000]) for letter in letters])
+        lines = [server.stdout.readline() for _ in range(4 * len(letters))]
+        for thread in threads:
+            thread.join(20)
+        assert ended(server) == (0, b"", "")
+    assert sorted(lines) == sorted(4 * [letter * 150_000 + b"\n" for letter in letters])
+
+
+@FORKS
+def test_workers_count_together() -> None:
+    stream = U32.encode_many([b"%d" % number for number in range(10)])
+    with listening("u32", "--mode", "processes", "-n", "25", "-o", "json", "-v") as (address, server):
+        threads = all_say(address, 8 * [stream])
+        out, err = server.communicate(timeout=30)
+        for thread in threads:
+            thread.join(20)
+    records = [json.loads(line) for line in out.splitlines()]
+    assert (server.returncode, sum("n" in record for record in records)) == (0, 25), err
+    opened = [record["conn"] for record in records if record.get("event") == "open"]
+    assert sorted(opened) == [*range(1, len(opened) + 1)], "a number for each, whoever serves it"
+    with listening("u32", "--mode", "processes", "--echo", "-n", "3") as (address, server):
+        assert run("connect", address, "u32", "1", "2", "3", "-n3")[1] == b"1\n2\n3\n"
+        assert server.wait(20) == 0
+    with listening("u32", "--mode", "processes", "--for", "300ms") as (address, server):
+        say(address, U32.encode(b"\x1b"))
+        assert server.wait(20) == 0
+        assert server.stdout.read() == b"\\x1b\n"
+        assert b"1 of 1 messages are not exact" in server.stderr.read(), "counted where it is told"
+
+
+@FORKS
+def test_workers_whose_reader_goes_away() -> None:
+    with listening("u32", "--mode", "processes") as (address, server):
+        say(address, U32.encode(b"one"))
+        assert server.stdout.readline() == b"one\n"
+        server.stdout.close()
+        for _ in range(3):
+            try:
+                say(address, U32.encode(b"two"))
+            except ConnectionError:
+                break
+        assert server.wait(20) == -signal.SIGPIPE
+        assert server.stderr.read() == b""
+
+
+@FORKS
+def test_a_worker_dies_and_the_others_print_on() -> None:
+    def children(pid: int) -> list[int]:
+        try:
+            return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except OSError:
+            pytest.skip("needs /proc with the children of a process")
+
+    with listening("u32", "--mode", "processes", "-o", "json") as (address, server):
+        say(address, U32.encode(b"before"))
+        (supervisor,) = children(server.pid)
+        for worker in (before := children(supervisor)):
+            os.kill(worker, signal.SIGKILL)
+        while set(before) & set(children(supervisor)) or len(children(supervisor)) < len(before):
+            time.sleep(0.02)
+        while True:
+            try:
+                say(address, U32.encode(b"after"))
+                break
+            except ConnectionError:
+                time.sleep(0.02)  # a successor does not listen yet
+        records = [json.loads(server.stdout.readline()) for _ in range(2)]
+        status, _, err = ended(server)
+    assert [record["text"] for record in records] == ["before", "after"]
+    assert records[1]["conn"] > 1, "numbers are not given twice"
+    assert status == 0 and "ended by signal 9; a new one begins" in err
 
 
 def test_what_peers_break_is_told() -> None:
@@ -428,7 +526,11 @@ def test_limits_of_listen(tmp_path: Path) -> None:
         assert run("connect", path, "u32", "x")[1] == b"x\n"
         ended(server)
     assert not (tmp_path / "socket").exists()
-    for bad in (["--timeout", "1"], ["--exec", "cat", "--mode", "selector"], ["--mode", "processes"]):
+    for bad in (
+        ["--timeout", "1"],
+        ["--exec", "cat", "--mode", "selector"],
+        ["--exec", "cat", "--mode", "processes"],
+    ):
         assert run("listen", ":0", "u32", *bad)[0] == 2
     assert run("listen", "tls://:0", "u32")[0] == 2
 

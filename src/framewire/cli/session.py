@@ -150,9 +150,16 @@ class Session:
     """Talks over `conn` until something ends it. `messages_wanted`: -n; other times as in the options."""
 
     def __init__(
-        self, conn: MessageSocket[bytes], place: Place, live: Live, source: Nothing, options: Namespace
+        self,
+        conn: MessageSocket[bytes],
+        place: Place,
+        framing: Framing,
+        live: Live,
+        source: Nothing,
+        options: Namespace,
     ) -> None:
         self._conn, self._place, self._live, self._source = conn, place, live, source
+        self._framing = framing  # as the user gave it
         self._options = options
         self._pending: deque[bytes] = deque()
         self._sent = 0
@@ -259,7 +266,8 @@ class Session:
                         raise
                     self.skipped += 1
                     self._live.flush()
-                    explain(failure_of(error, self._conn, self._conn.framing, self._options.backend))
+                    failure = failure_of(error, self._conn, self._framing, self._options.backend)
+                    explain(failure, self._options.color)
         except BlockingIOError:
             pass
         except EndOfStream:
@@ -366,7 +374,7 @@ def talk(
 ) -> int:
     """A whole session over `conn`, which is closed in the end; the exit status. `drains`: a signal ends it
     well, as it does a server."""
-    session = Session(conn, place, live, source, options)
+    session = Session(conn, place, framing, live, source, options)
     if options.verbose > 1:
         conn._trace = tracer(options.color)
     live.event(place, "open", conn)
