@@ -282,6 +282,37 @@ def test_statuses() -> None:
     assert status == 1 and "is lost" in err
 
 
+def test_what_went_wrong_is_told_for_people(tmp_path: Path) -> None:
+    for arguments, status, text in (
+        (["connect"], 2, "are required: ADDRESS, FRAMING\n"),
+        (["explain"], 2, "are required: FRAMING\n"),
+        (["connect", "exec:/nowhere/x", "u32", "x"], 1, "\n  there is no such program\n"),
+        (["connect", "serial:/nowhere/x", "u32", "x"], 1, "\n  there is no such device\n"),
+        (
+            ["connect", "exec:sh -c 'cat; exit 3'", "lines", "x"],
+            1,
+            "framewire: the program ended by exit 3\n",
+        ),
+        (["connect", "exec:sh -c 'cat; kill -9 $$'", "lines", "x"], 1, "the program ended by signal 9\n"),
+        (["connect", "exec:sh -c 'cat; exit 3'", "lines", "x", "-n1"], 0, ""),
+    ):
+        done, _, err = run(*arguments)
+        assert (done, text in err) == (status, True), err
+    path = f"unix:{tmp_path / 'socket'}"
+    with listening("u32", address=path):
+        err = run("listen", path, "u32")[2]
+        assert "choose another address" in err
+    err = run("listen", "192.0.2.77:0", "u32")[2]
+    assert "Cannot assign requested address (EADDRNOTAVAIL)\n" in err and "attempting" not in err
+
+
+def test_tls_where_there_is_none() -> None:
+    pytest.importorskip("ssl")
+    with listening("u32", "--echo") as (address, server):
+        assert run("connect", address, "u32", "x", "--insecure")[0] == 1
+        assert "these are bytes of TLS" in ended(server)[2]
+
+
 def test_bad_input_comes_after_good() -> None:
     got: list[bytes] = []
     with peer(lambda conn: got.append(drained(conn))) as address:
@@ -614,3 +645,4 @@ def test_tls(tmp_path: Path) -> None:
             done, out, err = run("connect", there, "u32", "ping", *trust)
         assert (done, out) == (status, b"" if status else b"ping\n")
         assert ("--tls-ca FILE trusts" in err) == bool(status)
+        assert "cafile=" not in err, "that is for programmers"

@@ -209,7 +209,9 @@ def broken(
     head = rest[:4]
     remedy = f"is {framing} the right framing?"
     is_text = len(head) == 4 and all(32 <= byte < 127 for byte in head)
-    if isinstance(error, FrameTooLarge) and (error.size is None or not is_text):
+    if rest[:2] in (b"\x16\x03", b"\x15\x03"):
+        remedy = "these are bytes of TLS: one end speaks it, and the other does not"
+    elif isinstance(error, FrameTooLarge) and (error.size is None or not is_text):
         remedy = f"a larger --max-frame takes it; or {remedy}"
     elif is_text:
         remedy = f'the frame begins with the text "{head.decode("ascii")}": {remedy}'

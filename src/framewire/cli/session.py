@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
+    from subprocess import Popen
     from types import FrameType
     from typing import NoReturn
 
@@ -340,10 +341,24 @@ class Session:
         patience = _LINGER if self._sent else 0
         if options.one_way:
             patience = _FAREWELL if options.wait is None else options.wait
+        end = _end_of(conn.process) if self._peer_ended and conn.process is not None else 0
         conn.close(timeout=0 if self._peer_ended else patience)
+        if end:
+            how = f"signal {-end}" if end < 0 else f"exit {end}"
+            raise Failure(FAILED, f"the program ended by {how}")
         missing = (options.number or 0) - self._place.number
         if self._peer_ended and missing > 0 and not options.quiet:
             note(f"the peer ended the stream before {missing} of {options.number} messages had come")
+
+
+def _end_of(process: Popen[bytes]) -> int:
+    """The status of a program that has ended its output; 0, too, of one that runs on without."""
+    from subprocess import TimeoutExpired
+
+    try:
+        return process.wait(_LINGER)
+    except TimeoutExpired:
+        return 0
 
 
 def _poll(reads: list[int], writes: list[int], seconds: float | None) -> set[int]:
