@@ -47,6 +47,9 @@ _BEFORE = 8  # bytes shown before a fault, of 32
 
 def declared(text: str, max_frame: int | None = -1) -> Framing:
     """The framing of the text form; a usage failure says what is wrong with it. -1: its own limit."""
+    if text in FORMATS:
+        what = f"{text} is a format, for -i and -o: a framing says where messages end"
+        raise Failure(USAGE, what, "such as lines, u32 or until-eof")
     try:
         framing = framing_of(text)
         return framing if max_frame == -1 else framing.replace(max_frame=max_frame)
@@ -193,7 +196,7 @@ def broken(
     what, _, place = str(error).partition("; frame ")
     lines = [what.replace("(max_frame)", "(--max-frame)")]
     if place:
-        lines.append(f"frame {place}")
+        lines.append(f"frame {place.removesuffix('; raise max_frame if the peer is right')}")
     # The bytes to show some of, where they begin and where the fault is in the stream.
     data, base = before + rest, offset - len(before)
     if isinstance(error, Truncated):
@@ -373,8 +376,7 @@ def run_encode(options: Namespace) -> int:
     backend = chosen(options.backend)
     form = "hex" if options.hex else options.input
     output = Output(options.color)
-    if options.framing in WRITERS:
-        raise Failure(USAGE, f"{options.framing} is a format, encode writes a framing: u32 or lines, say")
+    declared(options.framing, options.max_frame)
     sink = Sink(output, options.framing, backend, options.force, options.max_frame)
     batches: Iterable[list[tuple[int, bytes]]]
     if options.message:

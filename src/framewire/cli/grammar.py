@@ -324,6 +324,11 @@ def whole() -> argparse.ArgumentParser:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """What the command line says; SystemExit where it is wrong, or was a question."""
+    if argv and argv[0] not in VERBS and not argv[0].startswith("-"):
+        from .._grammar import nearest
+
+        note(f"there is no verb {argv[0]!r}{nearest(argv[0], [*VERBS])}", "framewire --help shows them all")
+        raise SystemExit(USAGE)
     if not argv or argv[0] not in VERBS:
         return whole().parse_args(argv)
     # Looking for translations of argparse's own words, which nobody installs, takes a millisecond.
