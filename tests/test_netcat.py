@@ -431,7 +431,7 @@ def test_workers_count_together() -> None:
     with listening("u32", "--mode", "processes", "--echo", "-n", "3") as (address, server):
         assert run("connect", address, "u32", "1", "2", "3", "-n3")[1] == b"1\n2\n3\n"
         assert server.wait(20) == 0
-    with listening("u32", "--mode", "processes", "--for", "300ms") as (address, server):
+    with listening("u32", "--mode", "processes", "--for", "2s") as (address, server):
         say(address, U32.encode(b"\x1b"))
         assert server.wait(20) == 0
         assert server.stdout.read() == b"\\x1b\n"
