@@ -23,6 +23,7 @@ from framewire import LengthPrefixed, u32
 COMMAND = [sys.executable, "-m", "framewire"]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals as on Unix")
 U32 = LengthPrefixed(u32)
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked off")
 BACKENDS = ["pure", pytest.param("auto", id="best")]
 
 
@@ -281,6 +282,37 @@ def test_statuses() -> None:
     assert status == 1 and "is lost" in err
 
 
+def test_what_went_wrong_is_told_for_people(tmp_path: Path) -> None:
+    for arguments, status, text in (
+        (["connect"], 2, "are required: ADDRESS, FRAMING\n"),
+        (["explain"], 2, "are required: FRAMING\n"),
+        (["connect", "exec:/nowhere/x", "u32", "x"], 1, "\n  there is no such program\n"),
+        (["connect", "serial:/nowhere/x", "u32", "x"], 1, "\n  there is no such device\n"),
+        (
+            ["connect", "exec:sh -c 'cat; exit 3'", "lines", "x"],
+            1,
+            "framewire: the program ended by exit 3\n",
+        ),
+        (["connect", "exec:sh -c 'cat; kill -9 $$'", "lines", "x"], 1, "the program ended by signal 9\n"),
+        (["connect", "exec:sh -c 'cat; exit 3'", "lines", "x", "-n1"], 0, ""),
+    ):
+        done, _, err = run(*arguments)
+        assert (done, text in err) == (status, True), err
+    path = f"unix:{tmp_path / 'socket'}"
+    with listening("u32", address=path):
+        err = run("listen", path, "u32")[2]
+        assert "choose another address" in err
+    err = run("listen", "192.0.2.77:0", "u32")[2]
+    assert "Cannot assign requested address (EADDRNOTAVAIL)\n" in err and "attempting" not in err
+
+
+def test_tls_where_there_is_none() -> None:
+    pytest.importorskip("ssl")
+    with listening("u32", "--echo") as (address, server):
+        assert run("connect", address, "u32", "x", "--insecure")[0] == 1
+        assert "these are bytes of TLS" in ended(server)[2]
+
+
 def test_bad_input_comes_after_good() -> None:
     got: list[bytes] = []
     with peer(lambda conn: got.append(drained(conn))) as address:
@@ -338,7 +370,7 @@ def test_a_reader_that_goes_away() -> None:
 # --- listen ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["threads", "selector"])
+@pytest.mark.parametrize("mode", ["threads", "selector", "processes"])
 def test_prints_what_many_say(mode: str) -> None:
     with listening("u32", "-o", "json", "-v", "--mode", mode) as (address, server):
         for text in ("one", "two"):
@@ -350,6 +382,103 @@ def test_prints_what_many_say(mode: str) -> None:
     messages = [(line["conn"], line["n"], line["offset"], line["text"]) for line in lines if "n" in line]
     assert messages == [(1, 1, 0, "one"), (1, 2, 7, "more"), (2, 1, 0, "two"), (2, 2, 7, "more")]
     assert [line["event"] for line in lines if "event" in line] == ["open", "close"] * 2
+
+
+def say(address: str, stream: bytes) -> None:
+    """Send all of it, and wait for the end."""
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as conn:
+        conn.sendall(stream)
+        conn.shutdown(socket.SHUT_WR)
+        try:
+            drained(conn)
+        except ConnectionError:
+            pass  # enough had come
+
+
+def all_say(address: str, streams: list[bytes]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=say, args=(address, stream), daemon=True) for stream in streams]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+@FORKS
+def test_workers_print_whole_lines() -> None:
+    """Longer ones than a pipe holds, too: nobody writes between the two halves of a line."""
+    letters = [bytes([letter]) for letter in b"abcdefgh"]
+    with listening("u32", "--mode", "processes") as (address, server):
+        threads = all_say(address, [U32.encode_many(4 * [letter * 150_000]) for letter in letters])
+        lines = [server.stdout.readline() for _ in range(4 * len(letters))]
+        for thread in threads:
+            thread.join(20)
+        assert ended(server) == (0, b"", "")
+    assert sorted(lines) == sorted(4 * [letter * 150_000 + b"\n" for letter in letters])
+
+
+@FORKS
+def test_workers_count_together() -> None:
+    stream = U32.encode_many([b"%d" % number for number in range(10)])
+    with listening("u32", "--mode", "processes", "-n", "25", "-o", "json", "-v") as (address, server):
+        threads = all_say(address, 8 * [stream])
+        out, err = server.communicate(timeout=30)
+        for thread in threads:
+            thread.join(20)
+    records = [json.loads(line) for line in out.splitlines()]
+    assert (server.returncode, sum("n" in record for record in records)) == (0, 25), err
+    opened = [record["conn"] for record in records if record.get("event") == "open"]
+    assert sorted(opened) == [*range(1, len(opened) + 1)], "a number for each, whoever serves it"
+    with listening("u32", "--mode", "processes", "--echo", "-n", "3") as (address, server):
+        assert run("connect", address, "u32", "1", "2", "3", "-n3")[1] == b"1\n2\n3\n"
+        assert server.wait(20) == 0
+    with listening("u32", "--mode", "processes", "--for", "2s") as (address, server):
+        say(address, U32.encode(b"\x1b"))
+        assert server.wait(20) == 0
+        assert server.stdout.read() == b"\\x1b\n"
+        assert b"1 of 1 messages are not exact" in server.stderr.read(), "counted where it is told"
+
+
+@FORKS
+def test_workers_whose_reader_goes_away() -> None:
+    with listening("u32", "--mode", "processes") as (address, server):
+        say(address, U32.encode(b"one"))
+        assert server.stdout.readline() == b"one\n"
+        server.stdout.close()
+        for _ in range(3):
+            try:
+                say(address, U32.encode(b"two"))
+            except ConnectionError:
+                break
+        assert server.wait(20) == -signal.SIGPIPE
+        assert server.stderr.read() == b""
+
+
+@FORKS
+def test_a_worker_dies_and_the_others_print_on() -> None:
+    def children(pid: int) -> list[int]:
+        try:
+            return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except OSError:
+            pytest.skip("needs /proc with the children of a process")
+
+    with listening("u32", "--mode", "processes", "-o", "json") as (address, server):
+        say(address, U32.encode(b"before"))
+        (supervisor,) = children(server.pid)
+        for worker in (before := children(supervisor)):
+            os.kill(worker, signal.SIGKILL)
+        while set(before) & set(children(supervisor)) or len(children(supervisor)) < len(before):
+            time.sleep(0.02)
+        while True:
+            try:
+                say(address, U32.encode(b"after"))
+                break
+            except ConnectionError:
+                time.sleep(0.02)  # a successor does not listen yet
+        records = [json.loads(server.stdout.readline()) for _ in range(2)]
+        status, _, err = ended(server)
+    assert [record["text"] for record in records] == ["before", "after"]
+    assert records[1]["conn"] > 1, "numbers are not given twice"
+    assert status == 0 and "ended by signal 9; a new one begins" in err
 
 
 def test_what_peers_break_is_told() -> None:
@@ -428,7 +557,11 @@ def test_limits_of_listen(tmp_path: Path) -> None:
         assert run("connect", path, "u32", "x")[1] == b"x\n"
         ended(server)
     assert not (tmp_path / "socket").exists()
-    for bad in (["--timeout", "1"], ["--exec", "cat", "--mode", "selector"], ["--mode", "processes"]):
+    for bad in (
+        ["--timeout", "1"],
+        ["--exec", "cat", "--mode", "selector"],
+        ["--exec", "cat", "--mode", "processes"],
+    ):
         assert run("listen", ":0", "u32", *bad)[0] == 2
     assert run("listen", "tls://:0", "u32")[0] == 2
 
@@ -512,3 +645,4 @@ def test_tls(tmp_path: Path) -> None:
             done, out, err = run("connect", there, "u32", "ping", *trust)
         assert (done, out) == (status, b"" if status else b"ping\n")
         assert ("--tls-ca FILE trusts" in err) == bool(status)
+        assert "cafile=" not in err, "that is for programmers"

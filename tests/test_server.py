@@ -298,6 +298,8 @@ def test_what_a_handler_raises_ends_its_connection_only(
     (record,) = [one for one in caplog.records if one.name == "framewire.server" and one.levelno > 10]
     assert record.levelno == logging.ERROR and record.exc_info is not None
     assert "the handler failed" in record.getMessage()
+    connection = vars(record)["connection"]
+    assert connection.peer_address == vars(record)["peer"] == near.ends[0][0]
     assert server.stats().failed == 1
 
 

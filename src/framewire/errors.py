@@ -104,6 +104,9 @@ class DecodeError(FramewireError, ValueError):
     (5, 1, 'bad-terminator')
     """
 
+    # How much of the frame proves the fault, and the last bytes of that: what the command shows.
+    _proof: tuple[int, bytes] = (0, b"")
+
     def __init__(
         self,
         message: str = "",
@@ -309,6 +312,9 @@ _MALFORMED = {
 }
 
 
+_PROOF = 32
+
+
 def _place(index: int, offset: int, head: bytes) -> str:
     shown = head[:16].hex(" ") + (" ..." if len(head) > 16 else "")
     return f"frame {index} at offset {offset}" + (f", first bytes {shown}" if shown else "")
@@ -321,7 +327,9 @@ def malformed(
     reason, text = _MALFORMED[code]
     what = text.format(value=value, byte=head[-1] if head else 0)
     message = f"{reason}: {what}; {_place(index, offset, head)}"
-    return MalformedFrame(message, offset=offset, frame_index=index, reason=reason, recoverable=recoverable)
+    error = MalformedFrame(message, offset=offset, frame_index=index, reason=reason, recoverable=recoverable)
+    error._proof = len(head), head[-_PROOF:]
+    return error
 
 
 def _remedy(header: bytes) -> str:

@@ -7,9 +7,11 @@ Only inside a frame the fields are told apart here. Everything that is shown of 
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 from . import fields
+from .enclosed import Enclosed
 from .errors import DecodeError, FramewireError, Truncated
 from .fields import LengthType, digits, escape_bytes
 from .framings import (
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     Row: TypeAlias = tuple[str, str, str]
     Piece: TypeAlias = tuple[int, bytes, str]
 
-__all__ = ["explain"]
+__all__ = ["body_of", "explain"]
 
 _SHOWN_BYTES = 12  # of one field
 _SHOWN_FIELDS = 40  # of one frame
@@ -90,6 +92,27 @@ def explain(framing: Framing, data: Buffer | None = None) -> str:
         lines += ["", *_taken_apart(framing, bytes(memoryview(data).cast("B")))]
     # A function's name may hold any letter.
     return "\n".join(line.rstrip() for line in lines).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def body_of(framing: Framing, frame: bytes) -> tuple[int, int] | None:
+    """Where the body of a whole frame begins and ends in it; None where it is in pieces, or not set apart.
+
+    >>> from framewire import Lines, LengthPrefixed, u16
+    >>> body_of(LengthPrefixed(u16, offset=1), b"Z\\0\\x02Hi"), body_of(Lines(), b"Hi\\r\\n")
+    ((3, 5), (0, 2))
+    """
+    part, _ = _part_at(framing, frame, 0, 0)
+    if isinstance(part, HeaderBlock):
+        end = re.search(rb"\n\r?\n", frame)
+        return None if end is None else (end.end(), len(frame))
+    if isinstance(part, Enclosed):
+        return len(part.start), len(frame) - len(part.end) - part.trailer
+    found = [
+        (at, at + len(data))
+        for at, data, what in _fields(part, frame, 0, len(frame))
+        if what in ("body", "stuffed")
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _line(first: object, *rest: str) -> str:

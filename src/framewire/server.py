@@ -85,6 +85,7 @@ class _Service:
         self._counting = threading.Lock()
         self._warned_at = -1e9
         self.stopping = False
+        self.on_listening: Callable[[], Any] = lambda: None  # of processes, when all of them listen
         # Now: there may be no descriptor left to read it with when there is something to say.
         import logging
 
@@ -102,23 +103,24 @@ class _Service:
 
     def ended(self, conn: MessageSocket[Any], error: BaseException) -> None:
         """A connection is not served any more: say so to whom it concerns."""
+        peer = conn.peer_address
         if not isinstance(error, FramewireError):
             self._failed += 1
-            self.log("error", "%s: the handler failed", conn.peer_address, exc_info=error)
+            self.log("error", "%s: the handler failed", peer, exc_info=error, connection=conn)
         elif (
             isinstance(error, (EndOfStream, ConnectionClosed))
             or self.stopping
             and isinstance(error, Truncated)
         ):
-            self.log("debug", "%s: %s", conn.peer_address, error)
+            self.log("debug", "%s: %s", peer, error, connection=conn)
         else:
             self._failed += 1
-            self.log("warning", "%s: %s", conn.peer_address, error)
+            self.log("warning", "%s: %s", peer, error, connection=conn)
         if self._on_close is not None:
             try:
                 self._on_close(conn, error)
             except Exception as failure:
-                self.log("error", "%s: on_close failed", conn.peer_address, exc_info=failure)
+                self.log("error", "%s: on_close failed", peer, exc_info=failure, connection=conn)
 
     def dispose(self, conn: MessageSocket[Any], seconds: float) -> None:
         try:
@@ -155,8 +157,17 @@ class _Service:
             total -= size
             stop_reading(conn)
 
-    def log(self, level: str, text: str, *arguments: Any, exc_info: BaseException | None = None) -> None:
-        getattr(self._logger, level)(text, *arguments, exc_info=exc_info)
+    def log(
+        self,
+        level: str,
+        text: str,
+        *arguments: Any,
+        exc_info: BaseException | None = None,
+        connection: MessageSocket[Any] | None = None,
+    ) -> None:
+        """What concerns a connection says so in the record, as the connection's own logger does."""
+        extra = {} if connection is None else {"connection": connection, "peer": connection.peer_address}
+        getattr(self._logger, level)(text, *arguments, exc_info=exc_info, extra=extra)
 
     def warn_rarely(self, text: str, *arguments: Any) -> None:
         if monotonic() - self._warned_at >= 1:
@@ -187,6 +198,7 @@ class _Processes:
         self._shared = mmap.mmap(-1, self.SLOT * workers)
         self._orders, self._control = os.pipe()
         self._ready, self._is_ready = os.pipe()
+        self._up = threading.Event()
         self.stop_at: float | None = None
 
     def run(self) -> None:
@@ -196,6 +208,12 @@ class _Processes:
             _in_child(_Supervisor(self, self._orders).run)
         os.close(self._orders)
         os.close(self._is_ready)
+        for _ in range(self.workers):
+            if not os.read(self._ready, 1):
+                break
+        else:
+            self.service.on_listening()
+        self._up.set()
         os.waitpid(pid, 0)
         os.close(self._control)
         os.close(self._ready)
@@ -203,9 +221,7 @@ class _Processes:
 
     def wait_ready(self) -> None:
         """Until every worker listens, or the supervisor has ended."""
-        for _ in range(self.workers):
-            if not os.read(self._ready, 1):
-                return
+        self._up.wait()
 
     def runs_here(self) -> bool:
         return False

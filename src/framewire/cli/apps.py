@@ -17,10 +17,12 @@ from .report import USAGE, Failure, Output
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
     from typing import Any
 
     from ..framings import Framing
     from ..sockets import MessageSocket
+    from .workers import Shared
 
 __all__ = ["App", "Printer", "Replier"]
 
@@ -30,15 +32,23 @@ class App:
 
     mode = "selector"
 
-    def __init__(self, options: Namespace, output: Output) -> None:
+    def __init__(
+        self,
+        options: Namespace,
+        output: Output,
+        framing: Framing | None = None,
+        shared: Shared | None = None,
+    ) -> None:
         self.options = options
-        self.live = Live(output, options, several=True)
+        self.live = Live(output, options, framing, several=True)
         self.lock = threading.Lock()
-        self._numbers = count(1)
+        self._connections: Iterator[int] = count(1) if shared is None else shared.connections
+        self._messages: Iterator[int] = count(1) if shared is None else shared.messages
+        self._inexact: Iterator[int] = count(1) if shared is None else shared.inexact
 
     def opened(self, conn: MessageSocket[Any]) -> None:
         """Before a connection's first message."""
-        conn.state = place = Place(next(self._numbers), standing(conn))
+        conn.state = place = Place(next(self._connections), standing(conn))
         if self.options.verbose > 1:
             conn._trace = tracer(self.options.color, f"#{place.conn} ")
         with self.lock:
@@ -69,27 +79,31 @@ class Printer(App):
     def message(self, conn: MessageSocket[Any], message: bytes) -> None:
         place, live, wanted = conn.state, self.live, self.options.number
         with self.lock:
-            if wanted is not None and live.written >= wanted:
+            number, inexact = next(self._messages), live.inexact
+            if wanted is not None and number > wanted:
                 return
             try:
                 live.add(place, message)
             except Failure as failure:
                 raise EncodeError("; ".join(failure.lines)) from failure
+            if live.inexact > inexact:
+                next(self._inexact)
             if live.needs_offsets:
                 place.offset = standing(conn)
-            if not conn.ready or live.written == wanted:
+            if not conn.ready or number == wanted:
                 live.flush()
-        if live.written == wanted:
+        if number == wanted:
             self.stop()
 
 
 class Replier(App):
     """Answers every message: with itself, or always the same."""
 
-    def __init__(self, options: Namespace, output: Output, send_framing: Framing) -> None:
-        super().__init__(options, output)
+    def __init__(
+        self, options: Namespace, output: Output, send_framing: Framing, shared: Shared | None = None
+    ) -> None:
+        super().__init__(options, output, None, shared)
         self._reply = None if options.reply is None else argument(options.reply, options.input)
-        self._answered = count(1)
         if self._reply is not None:
             try:
                 send_framing.encoder().encode(self._reply)
@@ -97,6 +111,6 @@ class Replier(App):
                 raise Failure(USAGE, f"--reply: {error}") from error
 
     def message(self, conn: MessageSocket[Any], message: bytes) -> bytes:
-        if self.options.number is not None and next(self._answered) == self.options.number:
+        if self.options.number is not None and next(self._messages) == self.options.number:
             self.stop()
         return message if self._reply is None else self._reply

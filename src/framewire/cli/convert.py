@@ -34,6 +34,7 @@ __all__ = [
     "argument",
     "broken",
     "chosen",
+    "cut_for",
     "declared",
     "run_decode",
     "run_encode",
@@ -46,11 +47,23 @@ _BEFORE = 8  # bytes shown before a fault, of 32
 
 def declared(text: str, max_frame: int | None = -1) -> Framing:
     """The framing of the text form; a usage failure says what is wrong with it. -1: its own limit."""
+    if text in FORMATS:
+        what = f"{text} is a format, for -i and -o: a framing says where messages end"
+        raise Failure(USAGE, what, "such as lines, u32 or until-eof")
     try:
         framing = framing_of(text)
         return framing if max_frame == -1 else framing.replace(max_frame=max_frame)
     except (FramewireError, TypeError) as error:
         raise Failure(USAGE, str(error)) from error
+
+
+def cut_for(form: str, framing: Framing) -> Framing:
+    """What cuts the stream for an output: a dump shows all that belongs to a frame."""
+    if form != "dump":
+        return framing
+    from .dumps import whole
+
+    return whole(framing)
 
 
 def chosen(name: str) -> Backend:
@@ -101,12 +114,14 @@ class Cutter:
     """Cuts what a descriptor gives into batches of (offset, frame), one batch for each read.
 
     A broken frame is a Failure, after the frames before it; one that the framing skips is a note, counted in
-    `skipped`.
+    `skipped`. A fault names the framing as `named`, where that is another.
     """
 
-    def __init__(self, descriptor: int, framing: Framing, backend: Backend, color: str) -> None:
+    def __init__(
+        self, descriptor: int, framing: Framing, backend: Backend, color: str, named: Framing | None = None
+    ) -> None:
         self._descriptor = descriptor
-        self._framing = framing
+        self._framing = named or framing
         self._backend = backend
         self._color = color
         self._decoder = backend.codec.Decoder(framing._plan)
@@ -173,7 +188,7 @@ def broken(
     framing: Framing,
     backend: Backend,
     offset: int,
-    rest: bytes,
+    rest: bytes = b"",
     before: bytes = b"",
 ) -> Failure:
     """What to tell of a frame at `offset` that is broken or cut short: `rest` is what has come from there on,
@@ -181,26 +196,33 @@ def broken(
     what, _, place = str(error).partition("; frame ")
     lines = [what.replace("(max_frame)", "(--max-frame)")]
     if place:
-        lines.append(f"frame {place}")
-    mark = 0
+        lines.append(f"frame {place.removesuffix('; raise max_frame if the peer is right')}")
+    # The bytes to show some of, where they begin and where the fault is in the stream.
+    data, base = before + rest, offset - len(before)
     if isinstance(error, Truncated):
-        rest, mark = error.partial, len(error.partial) - 1
+        rest = error.partial
+        data, at = before + rest, offset + len(rest) - 1
     elif error.recoverable or not rest:
-        rest = getattr(error, "header", b"")
+        header = getattr(error, "header", b"")
+        size, data = (len(header), header) if header else error._proof
+        rest = data if size == len(data) else b""
+        base, at = offset + size - len(data), offset + size - 1
     else:
-        mark = _fault_at(framing, error.frame_index or 0, rest, backend)
+        at = offset + _fault_at(framing, error.frame_index or 0, rest, backend)
     head = rest[:4]
     remedy = f"is {framing} the right framing?"
     is_text = len(head) == 4 and all(32 <= byte < 127 for byte in head)
-    if isinstance(error, FrameTooLarge) and (error.size is None or not is_text):
+    if rest[:2] in (b"\x16\x03", b"\x15\x03"):
+        remedy = "these are bytes of TLS: one end speaks it, and the other does not"
+    elif isinstance(error, FrameTooLarge) and (error.size is None or not is_text):
         remedy = f"a larger --max-frame takes it; or {remedy}"
     elif is_text:
         remedy = f'the frame begins with the text "{head.decode("ascii")}": {remedy}'
     lines.append(remedy)
-    # The frame up to and around the mark.
-    first = max(len(before) + mark - 31 + _BEFORE, 0)
-    window = (before + rest)[first : first + 32]
-    dump = hexdump(window, offset - len(before) + first, offset + mark) if window else []
+    # The frame up to and around the fault.
+    first = max(min(at - base - 31 + _BEFORE, len(data) - 32), 0)
+    window = data[first : first + 32]
+    dump = hexdump(window, base + first, at) if window else []
     return Failure(CUT_SHORT if isinstance(error, Truncated) else BROKEN, *lines, dump=dump)
 
 
@@ -213,15 +235,29 @@ def writer(form: str, backend: Backend, max_frame: int | None = -1) -> Callable[
 
 
 class Sink:
-    """Writes messages in a format or a framing; counts those that a line of text does not show exactly."""
+    """Writes messages in a format or a framing; counts those that a line of text does not show exactly.
+
+    A dump of what came by `framing` shows what that put around them, and wants what `cut_for` cuts."""
 
     def __init__(
-        self, output: Output, form: str, backend: Backend, force: bool, max_frame: int | None
+        self,
+        output: Output,
+        form: str,
+        backend: Backend,
+        force: bool,
+        max_frame: int | None,
+        framing: Framing | None = None,
     ) -> None:
         self._output = output
         self._is_text = form == "text"
         self.written = self.inexact = 0
-        self._write = writer(form, backend, max_frame)
+        if form == "dump" and framing is not None:
+            from .dumps import Dumper
+
+            self.dumper = Dumper(framing, output.color)
+            self._write: Callable[[int, int, bytes], bytes] = self.dumper
+        else:
+            self._write = writer(form, backend, max_frame)
         if output.terminal and not force and (form not in WRITERS or form == "raw"):
             raise Failure(
                 USAGE,
@@ -264,9 +300,9 @@ def run_decode(options: Namespace) -> int:
     output = Output(options.color)
     # Decoding has enforced a given limit already; the output's own may be smaller than it.
     limit = options.max_frame if options.max_frame == -1 else None
-    sink = Sink(output, options.output, backend, options.force, limit)
+    sink = Sink(output, options.output, backend, options.force, limit, framing)
     descriptor, size = source_of(options.file)
-    cutter = Cutter(descriptor, framing, backend, options.color)
+    cutter = Cutter(descriptor, cut_for(options.output, framing), backend, options.color, framing)
     progress = Progress("bytes", size, wanted=not output.terminal and not options.quiet)
     try:
         for batch in cutter:
@@ -340,8 +376,7 @@ def run_encode(options: Namespace) -> int:
     backend = chosen(options.backend)
     form = "hex" if options.hex else options.input
     output = Output(options.color)
-    if options.framing in WRITERS:
-        raise Failure(USAGE, f"{options.framing} is a format, encode writes a framing: u32 or lines, say")
+    declared(options.framing, options.max_frame)
     sink = Sink(output, options.framing, backend, options.force, options.max_frame)
     batches: Iterable[list[tuple[int, bytes]]]
     if options.message:

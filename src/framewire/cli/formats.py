@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["FORMATS", "WRITERS", "json_line", "live_dump", "live_json", "parser"]
+__all__ = ["FORMATS", "WRITERS", "json_line", "live_json", "parser"]
 
 
 def _text(number: int, offset: int, message: bytes) -> bytes:
@@ -46,13 +46,6 @@ def live_json(time: str, conn: int, direction: str, number: int, offset: int, me
     """A message of a connection: the names of its fields are stable."""
     record: dict[str, Any] = {"t": time, "conn": conn, "dir": direction, "n": number}
     return json_line(record | {"offset": offset, "size": len(message)}, message)
-
-
-def live_dump(conn: int | None, number: int, offset: int, message: bytes) -> bytes:
-    """A message that a connection received; `conn` where there are several."""
-    which = "" if conn is None else f" conn {conn}"
-    head = f"#{number} < {len(message)} bytes @{offset}{which}"
-    return "\n".join([head, *hexdump(message), ""]).encode("ascii")
 
 
 def _hex(number: int, offset: int, message: bytes) -> bytes:
@@ -111,6 +104,7 @@ def _parse_json(line: bytes) -> bytes | None:
 
 
 _HEADER = rb"#\d+ (?:[<>] )?(\d+) bytes(?: @\d+)?(?: conn \d+)?\s*"
+_AROUND = rb"(?s:\s*(?:header|trailer)\s.*)"
 _BYTES = rb"(?s:\s*\d+((?:\s+[0-9a-fA-F]{2})+)(?:\s+\|.*)?\s*)"
 
 
@@ -126,6 +120,8 @@ class _DumpParser:
         if header is not None and not self._missing:
             self._missing = int(header.group(1))
             self._body.clear()
+        elif re.fullmatch(_AROUND, line) is not None:
+            return None  # what a framing had put around it, another puts there anew
         elif (part := re.fullmatch(_BYTES, line)) is not None and self._missing:
             data = bytes.fromhex(part.group(1).decode("ascii"))
             self._missing -= len(data)

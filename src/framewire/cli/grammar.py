@@ -182,7 +182,11 @@ def _stops(parser: Parser) -> None:
 def _connect(parser: Parser) -> None:
     _network(parser, "the peer: host:port, :port, tls://host:port, unix:path ..")
     parser.add_argument(
-        "message", metavar="MESSAGE", nargs="*", help="a message; @FILE is a file's content, @- stdin's"
+        "message",
+        metavar="MESSAGE",
+        nargs="*",
+        default=[],
+        help="a message; @FILE is a file's content, @- stdin's",
     )
     _input(parser, "standard input")
     _output(parser)
@@ -261,14 +265,16 @@ def _decode(parser: Parser) -> None:
 def _encode(parser: Parser) -> None:
     _framed(parser)
     parser.add_argument(
-        "message", metavar="MESSAGE", nargs="*", help="a message, or @FILE for a file's content"
+        "message", metavar="MESSAGE", nargs="*", default=[], help="a message, or @FILE for a file's content"
     )
     _input(parser, "standard input")
 
 
 def _explain(parser: Parser) -> None:
     _framed(parser)
-    parser.add_argument("hex", metavar="HEX", nargs="*", help="the first bytes of a stream: 00ff or 00 ff")
+    parser.add_argument(
+        "hex", metavar="HEX", nargs="*", default=[], help="the first bytes of a stream: 00ff or 00 ff"
+    )
 
 
 def _guess(parser: Parser) -> None:
@@ -318,6 +324,11 @@ def whole() -> argparse.ArgumentParser:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """What the command line says; SystemExit where it is wrong, or was a question."""
+    if argv and argv[0] not in VERBS and not argv[0].startswith("-"):
+        from .._grammar import nearest
+
+        note(f"there is no verb {argv[0]!r}{nearest(argv[0], [*VERBS])}", "framewire --help shows them all")
+        raise SystemExit(USAGE)
     if not argv or argv[0] not in VERBS:
         return whole().parse_args(argv)
     # Looking for translations of argparse's own words, which nobody installs, takes a millisecond.

@@ -7,7 +7,7 @@ conversation.
 from __future__ import annotations
 
 from .convert import Sink, chosen
-from .formats import json_line, live_dump, live_json
+from .formats import json_line, live_json
 from .network import now, peer_of, shown
 from .report import Output, hexdump, note
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ..framings import Framing
     from ..sockets import MessageSocket
     from .network import Place
 
@@ -29,9 +30,11 @@ _SHOWN = 64  # bytes of a message that -vv shows
 class Live(Sink):
     """Writes received messages; `several`: of several connections, which lines of a dump then tell apart."""
 
-    def __init__(self, output: Output, options: Namespace, several: bool = False) -> None:
+    def __init__(
+        self, output: Output, options: Namespace, framing: Framing | None = None, several: bool = False
+    ) -> None:
         limit = options.max_frame if options.max_frame == -1 else None
-        super().__init__(output, options.output, chosen(options.backend), options.force, limit)
+        super().__init__(output, options.output, chosen(options.backend), options.force, limit, framing)
         self._form = options.output
         self._several = several
         self._events = options.verbose > 0
@@ -48,7 +51,8 @@ class Live(Sink):
             line = live_json(now(), place.conn, "in", place.number, place.offset, message)
             self.written += 1
         elif self._form == "dump":
-            line = live_dump(place.conn if self._several else None, place.number, place.offset, message)
+            where = f" conn {place.conn}" if self._several else ""
+            line = self.dumper(place.number, place.offset, message, "< ", where)
             self.written += 1
         else:
             line = self.encoded(place.number, place.offset, message)

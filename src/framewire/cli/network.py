@@ -37,7 +37,7 @@ _HINTS = {
     errno.ECONNREFUSED: "nothing listens there: is the server running, and the address right?",
     errno.ENOENT: "there is no such socket: is the server running, and the path right?",
     errno.EACCES: "it may not be used by you",
-    errno.EADDRINUSE: "somebody listens there already: choose another port, or 0 for a free one",
+    errno.EADDRINUSE: "somebody listens there already: choose another address; port 0 takes a free one",
     errno.EADDRNOTAVAIL: "this machine has no such address",
     errno.EHOSTUNREACH: "there is no way to that host",
     errno.ENETUNREACH: "there is no way to that network",
@@ -162,7 +162,10 @@ def dial(options: Namespace, framing: Framing, send_framing: Framing | None) -> 
 def cannot(do: str, address: str, error: OSError) -> Failure:
     """What the system says of an address that cannot be used."""
     text = _told(error).replace(f": {address}", "", 1)
-    return Failure(FAILED, f"cannot {do} {shown(address)}: {text}", *_hint(error))
+    hints = _hint(error)
+    if address.startswith(("exec:", "serial:")) and error.errno == errno.ENOENT:
+        hints = [f"there is no such {'program' if address.startswith('exec:') else 'device'}"]
+    return Failure(FAILED, f"cannot {do} {shown(address)}: {text}", *hints)
 
 
 def _told(error: Exception) -> str:
@@ -170,16 +173,23 @@ def _told(error: Exception) -> str:
     if not isinstance(error, OSError):
         return str(error)
     name = errno.errorcode.get(error.errno or 0, "")
-    text = str(error.strerror or error)
+    text = str(error.strerror or error).partition(" (while attempting")[0]
+    if _is_refusal(error):
+        return text.partition("; ")[0]  # what is behind it tells programmers what to write
     what, colon, rest = text.partition(": ")
     text = f"{what} ({name}){colon}{rest}"
     return text if name and not isinstance(error, socket.gaierror) else str(error.strerror or error)
 
 
+def _is_refusal(error: OSError) -> bool:
+    """Whether a certificate was refused; asked without importing ssl."""
+    return any(kind.__name__ == "SSLCertVerificationError" for kind in type(error).__mro__)
+
+
 def _hint(error: OSError) -> list[str]:
     if isinstance(error, socket.gaierror):
         return ["the name is not known: is it spelt right?"]
-    if any(kind.__name__ == "SSLCertVerificationError" for kind in type(error).__mro__):
+    if _is_refusal(error):
         return ["--tls-ca FILE trusts another authority, --insecure trusts everybody"]
     hint = _HINTS.get(error.errno or 0)
     return [] if hint is None else [hint]

@@ -21,7 +21,7 @@ __all__ = ["Failure", "Output", "Progress", "color_wanted", "explain", "hexdump"
 
 DONE, FAILED, USAGE, BROKEN, CUT_SHORT, TIMED_OUT, CHECK_FAILED = range(7)
 
-RED, GREEN, DIM = "31", "32", "2"
+RED, GREEN, CYAN, DIM = "31", "32", "36", "2"
 
 # Controls of C0 and C1, DEL, marks that turn the direction of text, line and paragraph separators, invisible
 # tags and annotations, and the surrogates that stand for undecodable bytes of the system's own strings.

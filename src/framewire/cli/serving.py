@@ -6,18 +6,21 @@ with --once it runs here.
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 from .. import sockets
 from .._handler import PROXY_HEADER
-from ..errors import DeclarationError, EndOfStream, FramewireError, Timeout
+from ..errors import DeclarationError, DecodeError, EndOfStream, FramewireError, Timeout, Truncated
 from ..fields import escape_bytes
 from ..framings import Delimited, FixedLength, LengthPrefixed, Netstring, UntilEOF
 from ..protocols import PRESETS
 from .apps import App, Printer, Replier
+from .convert import broken, chosen, cut_for
 from .live import Live
 from .network import Place, address_of, cannot, failure_of, framings_of, peer_of, server_tls, shown, standing
-from .report import DONE, TIMED_OUT, USAGE, Failure, Output, note, safe
+from .report import BROKEN, DONE, TIMED_OUT, USAGE, Failure, Output, broken_pipe, explain, note, safe
 from .session import Nothing, Signalled, caught, source_for, talk
 
 TYPE_CHECKING = False
@@ -28,18 +31,28 @@ if TYPE_CHECKING:
     from ..framings import Framing
     from ..server import Server
     from ..sockets import MessageSocket
+    from .workers import Shared
 
 __all__ = ["run"]
 
 
-def app_for(options: Namespace, output: Output, framing: Framing, send_framing: Framing | None) -> App:
+_NO_PROXY = "--proxy-protocol wants a PROXY header first: did a client come without the proxy?"
+
+
+def app_for(
+    options: Namespace,
+    output: Output,
+    framing: Framing,
+    send_framing: Framing | None,
+    shared: Shared | None = None,
+) -> App:
     if options.exec is not None:
         from .programs import Programs
 
         return Programs(options, output)
     if options.echo or options.reply is not None:
-        return Replier(options, output, send_framing or framing)
-    return Printer(options, output)
+        return Replier(options, output, send_framing or framing, shared)
+    return Printer(options, output, framing, shared)
 
 
 # --- many ----------------------------------------------------------------------------------------------
@@ -49,22 +62,26 @@ def _serve(options: Namespace, framing: Framing, send_framing: Framing | None) -
     _need_once(options)
     from ..server import Server
 
-    output = Output(options.color)
-    app = app_for(options, output, framing, send_framing)
+    output, shared = Output(options.color), None
+    if options.mode == "processes" and hasattr(os, "fork"):
+        from .workers import Shared, SharedOutput
+
+        shared = Shared()
+        output = SharedOutput(options.color, shared)
+    app = app_for(options, output, framing, send_framing, shared)
     mode = options.mode or app.mode
     if mode != "threads" and app.mode == "threads":
         raise Failure(USAGE, f"--exec waits for its programs: it goes with --mode threads, not {mode}")
-    if mode == "processes" and (isinstance(app, Printer) or options.number is not None):
-        raise Failure(USAGE, "--mode processes goes with --echo or --reply, and without -n: many would print")
     address, context = server_tls(options, address_of(options.address))
     more: dict[str, Any] = {} if context is None else {"tls": context}
-    _log_to_stderr(options)
+    cutting = cut_for(options.output, framing) if isinstance(app, Printer) else framing
+    _log_to_stderr(options, framing, cutting)
     try:
         server = Server(
             app.message,
             address,
-            framing,
-            send_framing,
+            cutting,
+            send_framing or framing,
             mode=mode,
             max_connections=options.max_connections,
             proxy_protocol=options.proxy_protocol,
@@ -76,9 +93,20 @@ def _serve(options: Namespace, framing: Framing, send_framing: Framing | None) -
         raise Failure(USAGE, str(error)) from error
     except OSError as error:
         raise cannot("listen at", address, error) from error
-    _announce(options, output, server.address, framing)
-    _stop_in_time(server, app, options)
+
+    def announce() -> None:
+        _announce(options, output, server.address, framing)
+
+    if mode == "processes":
+        server._service.on_listening = announce
+    else:
+        announce()
+    _stop_in_time(server, app, options, shared)
     server.serve_forever()
+    if shared is not None:
+        if shared.reader_gone:
+            broken_pipe()
+        app.live.written, app.live.inexact = shared.totals()
     if options.verbose:
         counts = server.stats()
         note(
@@ -99,12 +127,18 @@ def _need_once(options: Namespace) -> None:
             raise Failure(USAGE, f"{name} goes with --once, where standard input talks to one client")
 
 
-def _stop_in_time(server: Server, app: App, options: Namespace) -> None:
+def _stop_in_time(server: Server, app: App, options: Namespace, shared: Shared | None) -> None:
     """Let -n and --for end it, from a thread: a handler must not wait for its own end."""
 
-    def end() -> None:
+    def end(*_: object) -> None:
         threading.Thread(target=server.shutdown, args=(1.0,), daemon=True).start()
 
+    if shared is not None:
+        # No thread may run when the workers are forked off.
+        signal.signal(signal.SIGALRM, end)
+        app.stop = shared.stop  # type: ignore[method-assign]
+        signal.setitimer(signal.ITIMER_REAL, options.seconds or 0)
+        return
     app.stop = end  # type: ignore[method-assign]
     if options.seconds is not None:
         timer = threading.Timer(options.seconds, server.shutdown, (1.0,))
@@ -112,16 +146,31 @@ def _stop_in_time(server: Server, app: App, options: Namespace) -> None:
         timer.start()
 
 
-def _log_to_stderr(options: Namespace) -> None:
-    """What the library's servers log is for the user to see, peers' texts escaped."""
+def _log_to_stderr(options: Namespace, framing: Framing, cutting: Framing) -> None:
+    """What the library's servers log is for the user to see, peers' texts escaped; with what a peer has
+    broken, the bytes of it."""
     import logging
 
     class Notes(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            what, place, rest = record.getMessage().partition("; frame ")
+            conn = getattr(record, "connection", None)
+            told = record.args[-1] if isinstance(record.args, tuple) and record.args else None
+            if conn is not None and isinstance(told, (DecodeError, Truncated)):
+                named = framing if conn.framing == cutting else conn.framing
+                offset = getattr(told, "offset", None)
+                offset = standing(conn) if offset is None else offset
+                failure = broken(told, named, chosen(options.backend), offset)
+                if named is PROXY_HEADER:
+                    failure.lines = (*failure.lines[:-1], _NO_PROXY)
+                failure.lines = (f"{conn.peer_address}: {failure.lines[0]}", *failure.lines[1:])
+                explain(failure, options.color)
+                return
             error = record.exc_info[1] if record.exc_info else None
-            lines = [what.replace("(max_frame)", "(--max-frame)"), *([f"frame {rest}"] if place else [])]
-            note(*lines, *([f"{type(error).__name__}: {error}"] if error else []), choice=options.color)
+            note(
+                record.getMessage(),
+                *([f"{type(error).__name__}: {error}"] if error else []),
+                choice=options.color,
+            )
 
     # Of a connection, too, it tells what is worth knowing; -vv shows the rest.
     connection = logging.getLogger("framewire.connection")
@@ -193,13 +242,13 @@ def _amount(size: int | None) -> str:
 def _once(options: Namespace, framing: Framing, send_framing: Framing | None) -> int:
     output = Output(options.color)
     talks = not options.echo and options.reply is None and options.exec is None
-    app = Printer(options, output) if talks else app_for(options, output, framing, send_framing)
-    live = Live(output, options)
-    source = source_for(options) if talks else Nothing()
+    app = None if talks else app_for(options, output, framing, send_framing)
+    live = Live(output, options, framing) if app is None else app.live
+    source = source_for(options) if app is None else Nothing()
     with caught():
         try:
-            conn = _first(options, output, framing, send_framing)
-            if talks:
+            conn = _first(options, output, framing, send_framing, talks)
+            if app is None:
                 return talk(conn, Place(1, standing(conn)), framing, live, source, options, drains=True)
             return _answer(conn, app, framing)
         except Signalled:
@@ -207,13 +256,14 @@ def _once(options: Namespace, framing: Framing, send_framing: Framing | None) ->
 
 
 def _first(
-    options: Namespace, output: Output, framing: Framing, send_framing: Framing | None
+    options: Namespace, output: Output, framing: Framing, send_framing: Framing | None, talks: bool
 ) -> MessageSocket[Any]:
     """The first connection, behind its PROXY header; nobody else is accepted."""
     address, context = server_tls(options, address_of(options.address))
     more: dict[str, Any] = {} if context is None else {"tls": context}
+    cutting = cut_for(options.output, framing) if talks else framing
     try:
-        listener = sockets.listen(address, framing, send_framing, **more)
+        listener = sockets.listen(address, cutting, send_framing or framing, **more)
     except DeclarationError as error:
         raise Failure(USAGE, str(error)) from error
     except OSError as error:
@@ -230,6 +280,8 @@ def _first(
             listener._unwrap(conn, options.timeout or 10.0)
         except (FramewireError, OSError) as error:
             failure = failure_of(error, conn, PROXY_HEADER, options.backend)
+            if failure.status == BROKEN:
+                failure.lines = (*failure.lines[:-1], _NO_PROXY)
             conn._release() if not conn._closed else None
             raise failure from error
     return conn

@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
+    from subprocess import Popen
     from types import FrameType
     from typing import NoReturn
 
@@ -150,9 +151,16 @@ class Session:
     """Talks over `conn` until something ends it. `messages_wanted`: -n; other times as in the options."""
 
     def __init__(
-        self, conn: MessageSocket[bytes], place: Place, live: Live, source: Nothing, options: Namespace
+        self,
+        conn: MessageSocket[bytes],
+        place: Place,
+        framing: Framing,
+        live: Live,
+        source: Nothing,
+        options: Namespace,
     ) -> None:
         self._conn, self._place, self._live, self._source = conn, place, live, source
+        self._framing = framing  # as the user gave it
         self._options = options
         self._pending: deque[bytes] = deque()
         self._sent = 0
@@ -259,7 +267,8 @@ class Session:
                         raise
                     self.skipped += 1
                     self._live.flush()
-                    explain(failure_of(error, self._conn, self._conn.framing, self._options.backend))
+                    failure = failure_of(error, self._conn, self._framing, self._options.backend)
+                    explain(failure, self._options.color)
         except BlockingIOError:
             pass
         except EndOfStream:
@@ -332,10 +341,24 @@ class Session:
         patience = _LINGER if self._sent else 0
         if options.one_way:
             patience = _FAREWELL if options.wait is None else options.wait
+        end = _end_of(conn.process) if self._peer_ended and conn.process is not None else 0
         conn.close(timeout=0 if self._peer_ended else patience)
+        if end:
+            how = f"signal {-end}" if end < 0 else f"exit {end}"
+            raise Failure(FAILED, f"the program ended by {how}")
         missing = (options.number or 0) - self._place.number
         if self._peer_ended and missing > 0 and not options.quiet:
             note(f"the peer ended the stream before {missing} of {options.number} messages had come")
+
+
+def _end_of(process: Popen[bytes]) -> int:
+    """The status of a program that has ended its output; 0, too, of one that runs on without."""
+    from subprocess import TimeoutExpired
+
+    try:
+        return process.wait(_LINGER)
+    except TimeoutExpired:
+        return 0
 
 
 def _poll(reads: list[int], writes: list[int], seconds: float | None) -> set[int]:
@@ -366,7 +389,7 @@ def talk(
 ) -> int:
     """A whole session over `conn`, which is closed in the end; the exit status. `drains`: a signal ends it
     well, as it does a server."""
-    session = Session(conn, place, live, source, options)
+    session = Session(conn, place, framing, live, source, options)
     if options.verbose > 1:
         conn._trace = tracer(options.color)
     live.event(place, "open", conn)
