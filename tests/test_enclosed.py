@@ -563,11 +563,11 @@ def test_one_frame_byte_by_byte_costs_linear_time(framing: fw.Framing, backend: 
         body = fill * size + b"x" + (b"\r\n" if framing is DATA else b"")
         wire = framing.replace(max_frame=None).encode(body)
         decoder = backend.codec.Decoder(framing.replace(max_frame=None)._plan)
-        begin = time.perf_counter()
+        begin = time.thread_time()
         for at in range(0, len(wire), 4):
             frames = decoder.decode(wire[at : at + 4])
         assert frames == [body]
-        return time.perf_counter() - begin
+        return time.thread_time() - begin
 
     small, large = (min(seconds(size) for _ in range(3)) for size in (4000, 128_000))
     assert large < 200 * small

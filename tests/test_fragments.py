@@ -168,9 +168,9 @@ def test_linear_time_byte_by_byte(backend: Any) -> None:
         best = float("inf")
         for _ in range(5):
             decoder = SUNRPC.decoder()
-            begin = time.perf_counter()
+            begin = time.thread_time()
             got = sum(len(decoder.decode(stream[i : i + 1])) for i in range(len(stream)))
-            best = min(best, time.perf_counter() - begin)
+            best = min(best, time.thread_time() - begin)
             assert got == frames
         return best / len(stream)
 

@@ -272,10 +272,10 @@ def test_an_announced_count_takes_no_memory(head: bytes, backend: Backend) -> No
 
 def seconds(framing: fw.Framing, data: bytes, step: int) -> float:
     decoder = framing.decoder()
-    start = time.perf_counter()
+    start = time.thread_time()
     for i in range(0, len(data), step):
         decoder.decode(data[i : i + step])
-    taken = time.perf_counter() - start
+    taken = time.thread_time() - start
     assert decoder.offset == len(data)
     return taken
 

@@ -395,22 +395,22 @@ def test_a_line_without_end_ends(opening: bytes, backend: Backend) -> None:
 def test_a_header_without_end_in_single_bytes(framing: fw.Framing, line: bytes, backend: Backend) -> None:
     """16 MiB would come; the limit is an error long before, and no byte is looked at again and again."""
     decoder = framing.decoder()
-    begin, sent = time.process_time(), 0
+    begin, sent = time.thread_time(), 0
     with pytest.raises(fw.DecodeError):
         while sent < 1 << 24:
             decoder.decode(line[sent % len(line) : sent % len(line) + 1])
             sent += 1
     assert sent < 1 << 18
-    assert time.process_time() - begin < (1 if backend.name == "native" else 4)
+    assert time.thread_time() - begin < (1 if backend.name == "native" else 4)
 
 
 def test_nothing_is_matched_by_backtracking(backend: Backend) -> None:
-    begin = time.process_time()
+    begin = time.thread_time()
     for hostile in (b"A: " + b" \t" * 500_000, b"a" * 1_000_000, b"A:b\r\n" * 200_000, b": " * 500_000):
         decoder = HeaderBlock(max_header=1 << 21).decoder()
         with pytest.raises(MalformedFrame):
             decoder.decode(hostile + b"\n")
-    assert time.process_time() - begin < (0.5 if backend.name == "native" else 4)
+    assert time.thread_time() - begin < (0.5 if backend.name == "native" else 4)
 
 
 def test_no_regular_expressions() -> None:
@@ -432,20 +432,20 @@ def test_a_body_in_small_pieces_takes_linear_time(framing: fw.Framing, data: byt
     """The header is not read again with every piece, also where the frame stands in the caller's buffer."""
     for buffer in (None, bytearray(1_500_000)):
         decoder = framing.decoder(buffer)
-        begin = time.process_time()
+        begin = time.thread_time()
         decoder.decode(data)
         for _ in range(20_000):
             decoder.decode(b"xy")
-        assert time.process_time() - begin < (1 if backend.name == "native" else 4)
+        assert time.thread_time() - begin < (1 if backend.name == "native" else 4)
 
 
 def test_many_chunks_in_single_bytes_take_linear_time(backend: Backend) -> None:
     took = []
     for count in (2000, 8000):
         decoder, data = Chunked("http", max_header=1 << 20).decoder(), b"1\r\nx\r\n" * count + b"0\r\n\r\n"
-        begin = time.process_time()
+        begin = time.thread_time()
         frames = [frame for i in range(len(data)) for frame in decoder.decode(data[i : i + 1])]
-        took.append(time.process_time() - begin)
+        took.append(time.thread_time() - begin)
         assert frames == [b"x" * count]
     assert took[1] < 12 * took[0]
 
