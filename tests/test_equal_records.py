@@ -112,7 +112,7 @@ def instance(cls: Any, kind: Any, value: Any) -> Any:
     """The record of class `cls` with the described values; junk stays what it is."""
 
     def made(annotation: Any, one: Any, inner: Any) -> Any:
-        if one[0] == "record" and isinstance(inner, tuple):
+        if one[0] == "record" and isinstance(inner, tuple) and len(inner) == len(one[1]):
             return instance(annotation, one, inner)
         if one[0] == "list" and isinstance(inner, list):
             return [made(annotation.detail, one[2], item) for item in inner]

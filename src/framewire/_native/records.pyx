@@ -72,6 +72,7 @@ cdef extern from "Python.h":
     object decode_utf8 "PyUnicode_DecodeUTF8"(const char *, Py_ssize_t, const char *)
     const char *as_utf8 "PyUnicode_AsUTF8AndSize"(object, Py_ssize_t *) except NULL
     bint PyUnicode_IS_ASCII "PyUnicode_IS_COMPACT_ASCII"(object)
+    PyObject **PySequence_Fast_ITEMS(object)
     bint PyObject_TypeCheck(object, PyTypeObject *)
     object PyInstanceMethod_New(object)
     object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
@@ -79,6 +80,16 @@ cdef extern from "Python.h":
     object PyLong_FromUnsignedLongLong(unsigned long long)
     long long PyLong_AsLongLongAndOverflow(object, int *overflow) except? -1
     unsigned long long PyLong_AsUnsignedLongLong(object)
+
+    # The class's attribute, borrowed, or NULL without an exception.
+    PyObject *_PyType_Lookup(PyTypeObject *, object)
+    ctypedef struct PyMethodDef:
+        const char *ml_name
+        void *ml_meth
+        int ml_flags
+        const char *ml_doc
+    object PyDescr_NewMethod(PyTypeObject *, PyMethodDef *)
+    const int METH_METHOD, METH_FASTCALL, METH_KEYWORDS
 
     ctypedef struct PyMemberDef:
         Py_ssize_t offset
@@ -90,10 +101,39 @@ cdef extern from "Python.h":
 cdef extern from "structmember.h":
     pass
 
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX < 0x030B0000
+    #include "longintrepr.h"
+    #endif
+    /* 1 and the value of an int of 0 to 60 bits, else 0. Asking Python takes several times as long where it
+     * has two digits, as every other u32 has. */
+    static inline int fw_small_int(PyObject *number, uint64_t *value)
+    {
+    #if PY_VERSION_HEX >= 0x030C0000
+        const digit *digits = ((PyLongObject *)number)->long_value.ob_digit;
+        uintptr_t tag = ((PyLongObject *)number)->long_value.lv_tag, size = tag >> 3;
+        if ((tag & 2) || size > 2)
+            return 0;
+    #else
+        const digit *digits = ((PyLongObject *)number)->ob_digit;
+        Py_ssize_t size = Py_SIZE(number);
+        if (size < 0 || size > 2)
+            return 0;
+    #endif
+        *value = size == 0 ? 0 : digits[0];
+        if (size == 2)
+            *value |= (uint64_t)digits[1] << PyLong_SHIFT;
+        return 1;
+    }
+    """
+    bint fw_small_int(object number, uint64_t *value)
+
 cdef enum:
     NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD
 
 cdef enum:
+    LEB128 = 2          # LengthType.spec
     SMALL = 1024
     DEPTH = 64          # errors.MOST_LEVELS
     LEVELS = 4 * DEPTH + 1  # a name and at most three indices for each, and one of unpack_many
@@ -205,7 +245,12 @@ cdef inline int read_number(State *s, const Op *op, uint64_t *value) except -1:
 
 cdef int read_varying(State *s, const Op *op, uint64_t *value) except -1:
     cdef fw_number number
-    cdef int status = fw_read_field(op.field, s.data + s.at, s.size - s.at, UINT64_MAX, &number)
+    cdef int status
+    if op.field.kind == LEB128 and s.at < s.size and s.data[s.at] < 0x80:
+        value[0] = s.data[s.at]
+        s.at += 1
+        return 0
+    status = fw_read_field(op.field, s.data + s.at, s.size - s.at, UINT64_MAX, &number)
     if status == FW_MORE:
         too_short(s, number.width)
     if status != FW_FRAME:
@@ -270,7 +315,11 @@ cdef object read_list(State *s, const Op *op):
     frame.name = NULL
     for i in range(most):
         frame.index = i
-        value = read_value(s, item)
+        if item.kind == NUMBER and not item.is_signed:
+            read_number(s, item, &count)
+            value = PyLong_FromUnsignedLongLong(count)
+        else:
+            value = read_value(s, item)
         Py_INCREF(value)
         PyList_SET_ITEM(items, i, value)
     s.frames -= 1
@@ -340,7 +389,13 @@ cdef object read_value(State *s, const Op *op):
     return rest
 
 
+cdef int lost(Program self) except -1:
+    raise RuntimeError("a record's program that is not built, or that went away with its class")
+
+
 cdef object read_record(Program self, State *s):
+    if self.keep is None:
+        lost(self)
     cdef object record = PyType_GenericAlloc(<PyTypeObject *> self.cls, 0)
     cdef Frame *frame = &s.path[s.frames]
     cdef const Op *op = self.ops
@@ -436,6 +491,8 @@ cdef Py_ssize_t skip_record(Program self, State *s) except -1:
     cdef const Op *op = self.ops
     cdef const Op *end = self.ops + self.count
     cdef Py_ssize_t more
+    if self.keep is None:
+        lost(self)
     s.depth += 1
     s.frames += 1
     while op < end:
@@ -480,25 +537,43 @@ cdef int put(State *s, const void *data, Py_ssize_t size) except -1:
     return 0
 
 
+cdef inline void store_big(uint8_t *p, unsigned width, uint64_t value) noexcept:
+    if width == 1:
+        p[0] = <uint8_t> value
+    elif width == 2:
+        fw_store_be(p, 2, value)
+    elif width == 4:
+        fw_store_be(p, 4, value)
+    elif width == 8:
+        fw_store_be(p, 8, value)
+    else:
+        fw_store_be(p, width, value)
+
+
+cdef inline Py_ssize_t store_leb128(uint8_t *p, uint64_t value) noexcept:
+    cdef Py_ssize_t size = 0
+    while value > 0x7f:
+        p[size] = <uint8_t> (value | 0x80)
+        value >>= 7
+        size += 1
+    p[size] = <uint8_t> value
+    return size + 1
+
+
 cdef int put_number(State *s, const Op *op, uint64_t value) except -1:
     cdef uint8_t *p
     cdef unsigned form
     cdef uint8_t small[48]
     if op.simple:
         p = reserve(s, op.width)
-        if op.width == 1:
-            p[0] = <uint8_t> value
-        elif op.little:
+        if op.little:
             fw_store_le(p, op.width, value)
-        elif op.width == 2:
-            fw_store_be(p, 2, value)
-        elif op.width == 4:
-            fw_store_be(p, 4, value)
-        elif op.width == 8:
-            fw_store_be(p, 8, value)
         else:
-            fw_store_be(p, op.width, value)
+            store_big(p, op.width, value)
         return 0
+    if op.field.kind == LEB128:
+        # The forms below would be tried one by one.
+        return put(s, small, store_leb128(small, value))
     for form in range(fw_form_count(op.field)):
         if fw_write_form(op.field, form, value, 0, small):
             put(s, small, fw_form_width(op.field, form))
@@ -509,8 +584,11 @@ cdef int put_number(State *s, const Op *op, uint64_t value) except -1:
 cdef int write_number(State *s, const Op *op, object value) except -1:
     cdef int overflow = 0
     cdef int64_t number
-    cdef uint64_t large
-    if not PyLong_CheckExact(value):
+    cdef uint64_t large = 0
+    if PyLong_CheckExact(value):
+        if fw_small_int(value, &large) and large <= op.high:
+            return put_number(s, op, large)
+    else:
         if not PyLong_Check(value):
             if not PyIndex_Check(value):
                 wrong_type(s, "an int", value)
@@ -611,10 +689,37 @@ cdef int write_bytes(State *s, const Op *op, object value) except -1:
     return 0
 
 
+cdef Py_ssize_t write_small_ints(State *s, const Op *op, PyObject **items, Py_ssize_t count) except -1:
+    """How many of the items, from the first on, were plain ints of a plain field and are written."""
+    cdef Py_ssize_t i, widest = op.width if op.simple else 10
+    cdef uint64_t value = 0
+    cdef uint8_t *p
+    cdef uint8_t *start
+    if op.kind != NUMBER or op.little or not (op.simple or op.field.kind == LEB128):
+        return 0
+    if count > PY_SSIZE_T_MAX // widest:
+        raise MemoryError()
+    start = p = reserve(s, count * widest)
+    for i in range(count):
+        if not PyLong_CheckExact(<object> items[i]):
+            break
+        if not fw_small_int(<object> items[i], &value) or value > op.high:
+            break
+        if op.simple:
+            store_big(p, op.width, value)
+            p += op.width
+        else:
+            p += store_leb128(p, value)
+    else:
+        i = count
+    s.used -= count * widest - (p - start)
+    return i
+
+
 cdef int write_list(State *s, const Op *op, object value) except -1:
     """LIST, and ARRAY out of a list."""
     cdef bint is_list = PyList_Check(value)
-    cdef Py_ssize_t i, count
+    cdef Py_ssize_t i, count, done
     cdef Frame *frame = &s.path[s.frames]
     if not is_list and not PyTuple_Check(value):
         wrong_type(s, "a list or a tuple", value)
@@ -624,7 +729,8 @@ cdef int write_list(State *s, const Op *op, object value) except -1:
     put_number(s, op, <uint64_t> count)
     frame.name = NULL
     s.frames += 1
-    for i in range(count):
+    done = write_small_ints(s, op.item, PySequence_Fast_ITEMS(value), count)
+    for i in range(done, count):
         if is_list and PyList_GET_SIZE(value) != count:
             break
         frame.index = i
@@ -713,6 +819,8 @@ cdef int write_record(Program self, State *s, object record) except -1:
     cdef const Op *op = self.ops
     cdef const Op *end = self.ops + self.count
     cdef PyObject *value
+    if self.keep is None:
+        lost(self)
     s.depth += 1
     s.frames += 1
     while op < end:
@@ -802,9 +910,9 @@ cdef class Program:
         """Give the program its fields, of which other programs may not be built yet."""
         cdef Py_ssize_t i, tail = 0
         cdef Op *op
+        cdef list keep = [fields]
         if self.ops is not NULL:
             raise RuntimeError("build: once only")
-        self.keep = [fields]
         self.ops = <Op *> PyMem_Calloc(len(fields) + 1, sizeof(Op))
         if self.ops is NULL:
             raise MemoryError()
@@ -812,7 +920,7 @@ cdef class Program:
         for i in range(self.count - 1, -1, -1):
             op = &self.ops[i]
             name, kind = fields[i]
-            fill(op, kind, self.keep)
+            fill(op, kind, keep)
             op.name = <PyObject *> name
             op.tail = tail
             tail += op.least
@@ -821,26 +929,22 @@ cdef class Program:
                 if type(member) is not MemberDescriptorType:
                     raise TypeError(f"{name} is no slot of the class")
                 op.slot = (<PyMemberDescrObject *> member).d_member.offset
+        self.keep = keep
 
     def calls(self):
         """What the record class is to be given, by name: methods of its instances, and of itself."""
-        methods = ("pack", "pack_into", "append_to", "size_of")
+        methods = ("pack_into", "append_to", "size_of")
         functions = ("unpack", "unpack_from", "unpack_many", "missing")
         return {
+            "_program": self,
+            "pack": PyDescr_NewMethod(<PyTypeObject *> self.cls, &PACK),
             **{name: PyInstanceMethod_New(getattr(self, name)) for name in methods},
             **{name: getattr(self, name) for name in functions},
         }
 
     def pack(self, record):
         """The bytes of `record`."""
-        cdef State s
-        cdef uint8_t small[SMALL]
-        begin_write(self, &s, small)
-        try:
-            write_whole(self, &s, record)
-            return PyBytes_FromStringAndSize(<const char *> s.out, s.used)
-        finally:
-            PyMem_Free(s.heap)
+        return packed(self, record)
 
     def pack_into(self, record, buffer, offset=0):
         """Write the bytes of `record` into a writable buffer; returns where they end."""
@@ -963,6 +1067,37 @@ cdef class Program:
             PyBuffer_Release(&view)
 
 
+cdef bytes packed(Program self, object record):
+    cdef State s
+    cdef uint8_t small[SMALL]
+    begin_write(self, &s, small)
+    try:
+        write_whole(self, &s, record)
+        return PyBytes_FromStringAndSize(<const char *> s.out, s.used)
+    finally:
+        PyMem_Free(s.heap)
+
+
+cdef object pack_method(
+    PyObject *record, PyTypeObject *cls, PyObject **args, Py_ssize_t count, PyObject *names
+):
+    """`pack` of a record class: a method descriptor, as a bound method for each call costs a third more."""
+    cdef PyObject *program
+    if count or (names is not NULL and <object> names):
+        raise TypeError("pack() takes no arguments")
+    program = _PyType_Lookup(cls, "_program")
+    if program is NULL or not isinstance(<object> program, Program):
+        raise TypeError("pack() of a class that is no record")
+    return packed(<Program> program, <object> record)
+
+
+cdef PyMethodDef PACK
+PACK.ml_name = "pack"
+PACK.ml_meth = <void *> pack_method
+PACK.ml_flags = METH_METHOD | METH_FASTCALL | METH_KEYWORDS
+PACK.ml_doc = "pack($self, /)\n--\n\nThe record as bytes. EncodeError names the field that cannot be packed."
+
+
 cdef Py_ssize_t checked(object offset, Py_ssize_t size) except -1:
     if not 0 <= offset <= size:
         raise errors.bad_offset(offset, size)
@@ -993,5 +1128,5 @@ cdef inline void begin_write(Program self, State *s, uint8_t *small) noexcept:
 
 cdef int write_whole(Program self, State *s, object record) except -1:
     if not PyObject_TypeCheck(record, <PyTypeObject *> self.cls):
-        wrong_type(s, f"a {self.name}", record)
+        raise TypeError(f"a {self.name} is needed, not {type(record).__name__}")
     return write_record(self, s, record)

@@ -16,7 +16,7 @@ from array import array
 from operator import index as to_index
 
 from .. import errors
-from .plan import UINT, Fault, _Field, _Short
+from .plan import BER, LEB128, QUIC, UINT, VLQ, Fault, _Field, _Short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,6 +97,23 @@ def _number(kind: tuple[Any, ...]) -> Calls:
         number: int = value
         return number
 
+    code = _code(kind)
+    if code is not None:
+        layout = struct.Struct("".join(code))
+        pack, unpack_from = layout.pack, layout.unpack_from
+
+        def read_known(data: Any, at: int, size: int, depth: int) -> tuple[int, int]:
+            if at + width > size:
+                raise _short(at, size, width)
+            return unpack_from(data, at)[0], at + width
+
+        def write_known(value: Any, out: bytearray, depth: int) -> None:
+            try:
+                out += pack(value)
+            except struct.error:
+                out += pack(check(value))
+
+        return read_known, write_known, _skip_plain(width)
     if spec[0] == UINT:
 
         def read(data: Any, at: int, size: int, depth: int) -> tuple[int, int]:
@@ -110,7 +127,12 @@ def _number(kind: tuple[Any, ...]) -> Calls:
 
         return read, write, _skip_plain(width)
 
+    # Below it, one byte is the number itself.
+    itself = {LEB128: 0x80, VLQ: 0x80, BER: 0x80, QUIC: 0x40}.get(spec[0], 0)
+
     def read_any(data: Any, at: int, size: int, depth: int) -> tuple[int, int]:
+        if at < size and data[at] < itself:
+            return data[at], at + 1
         try:
             value, length, _ = field.read(data, at, size, _U64)
         except _Short as short:
@@ -123,6 +145,9 @@ def _number(kind: tuple[Any, ...]) -> Calls:
 
     def write_any(value: Any, out: bytearray, depth: int) -> None:
         number = check(value)
+        if number < itself:
+            out.append(number)
+            return
         for form in range(len(field.forms)):
             made = field.write(form, number, 0)
             if made is not None:
@@ -227,6 +252,8 @@ def _counted(kind: tuple[Any, ...]) -> Calls:
                 value = str.encode(value, "utf-8")
             except UnicodeEncodeError as error:
                 raise _Refused(errors.record_text, error) from None
+            size = len(value)
+        elif type(value) is bytes:
             size = len(value)
         else:
             value = _contiguous(value)
@@ -335,6 +362,14 @@ def _list(kind: tuple[Any, ...]) -> Calls:
         if count > high:
             raise _Refused(errors.record_size, count, high, "items")
         write_count(count, out, depth)
+        if code:
+            try:
+                made = struct.pack(f"{code[0]}{count}{code[1]}", *value)
+            except (struct.error, OverflowError):
+                made = None
+            if made is not None and base.__len__(value) == count:
+                out += made
+                return
         i = 0
         try:
             for one in base.__iter__(value):
@@ -490,9 +525,13 @@ class Program:
             "new": object.__new__,
             "Wrong": _Wrong,
             "Refused": _Refused,
+            "More": _More,
+            "FAR": _FAR,
             "lacking": _lacking,
             "mend": _mend,
             "StructError": struct.error,
+            "packed": self._packed,
+            "frozen": any("__setattr__" in one.__dict__ for one in self._cls.__mro__[:-1]),
         }
         for i, (name, kind) in enumerate(fields):
             made[f"read_{i}"], made[f"write_{i}"], made[f"skip_{i}"] = _calls(kind)
@@ -502,12 +541,10 @@ class Program:
         self._read: Read = made["read"]
         self._write: Write = made["write"]
         self._skip: Skip = made["skip"]
+        self._pack: Callable[[Any], bytes] = made["pack"]
 
     def calls(self) -> dict[str, Any]:
         """What the record class is to be given, by name: methods of its instances, and of itself."""
-
-        def pack(record: Any) -> bytes:
-            return self.pack(record)
 
         def pack_into(record: Any, buffer: Buffer, offset: SupportsIndex = 0) -> int:
             return self.pack_into(record, buffer, offset)
@@ -519,7 +556,7 @@ class Program:
             return self.size_of(record)
 
         return {
-            "pack": pack,
+            "pack": self._pack,
             "pack_into": pack_into,
             "append_to": append_to,
             "size_of": size_of,
@@ -531,12 +568,12 @@ class Program:
 
     def pack(self, record: object) -> bytes:
         """The bytes of `record`."""
-        return bytes(self._packed(record))
+        return self._pack(record)
 
     def pack_into(self, record: object, buffer: Buffer, offset: SupportsIndex = 0) -> int:
         """Write the bytes of `record` into a writable buffer; returns where they end."""
         at = to_index(offset)
-        packed = self._packed(record)
+        packed = self._pack(record)
         size = len(packed)
         with memoryview(buffer) as given:
             if given.readonly:
@@ -544,8 +581,7 @@ class Program:
             if not given.c_contiguous:
                 raise BufferError("memoryview: underlying buffer is not C-contiguous")
             with given.cast("B") as view:
-                if not 0 <= at <= len(view):
-                    raise errors.bad_offset(at, len(view))
+                _check_offset(at, len(view))
                 if size > len(view) - at:
                     raise errors.encode_no_room(size, at, len(view))
                 view[at : at + size] = packed
@@ -555,36 +591,35 @@ class Program:
         """Append the bytes of `record` to a bytearray."""
         if not isinstance(target, bytearray):
             raise TypeError(f"append_to: a bytearray is needed, not {type(target).__name__}")
-        target += self._packed(record)
+        packed = self._pack(record)
+        target += packed
 
     def size_of(self, record: object) -> int:
         """How many bytes `record` has."""
-        return len(self._packed(record))
+        return len(self._pack(record))
 
     def unpack(self, data: Buffer) -> Any:
         """The record that `data` is, all of it."""
-        with _bytes(data) as view:
-            size = len(view)
-            try:
-                record, at = self._read(view, 0, size, 1)
-                if at != size:
-                    raise _Wrong(errors.BEHIND, at, size - at)
-                return record
-            except _Wrong as wrong:
-                error = wrong.error(self._name)
+        view = data if type(data) is bytes else _bytes(data)
+        try:
+            return self._read_whole(view, len(view))
+        except _Wrong as wrong:
+            error = wrong.error(self._name)
+        finally:
+            _let_go(view)
         raise error
 
     def unpack_from(self, data: Buffer, offset: SupportsIndex = 0) -> tuple[Any, int]:
         """The record at `offset`, and where it ends."""
         at = to_index(offset)
-        with _bytes(data) as view:
-            size = len(view)
-            if not 0 <= at <= size:
-                raise errors.bad_offset(at, size)
-            try:
-                return self._read(view, at, size, 1)
-            except _Wrong as wrong:
-                error = wrong.error(self._name)
+        view = data if type(data) is bytes else _bytes(data)
+        try:
+            _check_offset(at, len(view))
+            return self._read(view, at, len(view), 1)
+        except _Wrong as wrong:
+            error = wrong.error(self._name)
+        finally:
+            _let_go(view)
         raise error
 
     def unpack_many(self, data: Buffer, count: SupportsIndex) -> list[Any]:
@@ -592,50 +627,66 @@ class Program:
         most = to_index(count)
         if most < 0:
             raise errors.bad_count(most)
-        records: list[Any] = []
-        with _bytes(data) as view:
-            size, at = len(view), 0
-            try:
-                while len(records) < most:
-                    try:
-                        record, at = self._read(view, at, size, 1)
-                    except _Wrong as wrong:
-                        wrong.path.append(len(records))
-                        raise
-                    records.append(record)
-                if at != size:
-                    raise _Wrong(errors.BEHIND, at, size - at)
-                return records
-            except _Wrong as wrong:
-                error = wrong.error(self._name)
+        view = data if type(data) is bytes else _bytes(data)
+        try:
+            return self._read_many(view, len(view), most)
+        except _Wrong as wrong:
+            error = wrong.error(self._name)
+        finally:
+            _let_go(view)
         raise error
 
     def missing(self, data: Buffer, offset: SupportsIndex = 0) -> int:
         """How many bytes the record at `offset` lacks at least; 0 if it is whole."""
         at = to_index(offset)
-        with _bytes(data) as view:
-            size = len(view)
-            if not 0 <= at <= size:
-                raise errors.bad_offset(at, size)
-            try:
-                self._skip(view, at, size, 1)
-                return 0
-            except _More as more:
-                return more.size
-            except _Wrong as wrong:
-                error = wrong.error(self._name)
+        view = data if type(data) is bytes else _bytes(data)
+        try:
+            _check_offset(at, len(view))
+            self._skip(view, at, len(view), 1)
+            return 0
+        except _More as more:
+            return more.size
+        except _Wrong as wrong:
+            error = wrong.error(self._name)
+        finally:
+            _let_go(view)
         raise error
 
-    def _packed(self, record: object) -> bytearray:
+    def _read_whole(self, view: bytes | memoryview, size: int) -> Any:
+        record, at = self._read(view, 0, size, 1)
+        if at != size:
+            raise _Wrong(errors.BEHIND, at, size - at)
+        return record
+
+    def _read_many(self, view: bytes | memoryview, size: int, count: int) -> list[Any]:
+        records: list[Any] = []
+        at = 0
+        try:
+            while len(records) < count:
+                record, at = self._read(view, at, size, 1)
+                records.append(record)
+        except _Wrong as wrong:
+            wrong.path.append(len(records))
+            raise
+        if at != size:
+            raise _Wrong(errors.BEHIND, at, size - at)
+        return records
+
+    def _packed(self, record: object) -> bytes:
         out = bytearray()
         try:
             if not issubclass(type(record), self._cls):
-                raise _Refused(errors.record_type, f"a {self._name}", record)
+                raise TypeError(f"a {self._name} is needed, not {type(record).__name__}")
             self._write(record, out, 1)
-            return out
+            return bytes(out)
         except _Refused as refused:
             error = refused.error(self._name)
         raise error
+
+
+def _check_offset(at: int, size: int) -> None:
+    if not 0 <= at <= size:
+        raise errors.bad_offset(at, size)
 
 
 def _bytes(data: Buffer) -> memoryview:
@@ -643,6 +694,11 @@ def _bytes(data: Buffer) -> memoryview:
     if not view.c_contiguous:
         raise BufferError("memoryview: underlying buffer is not C-contiguous")
     return view.cast("B")
+
+
+def _let_go(view: bytes | memoryview) -> None:
+    if type(view) is memoryview:
+        view.release()
 
 
 def _lacking(widths: tuple[int, ...], first: int, at: int, size: int) -> tuple[int, _Wrong]:
@@ -701,7 +757,9 @@ def _source(fields: tuple[tuple[str, tuple[Any, ...]], ...], made: dict[str, Any
         i = j
     catch = [" except Wrong as wrong:", "  wrong.path.append(names[step])", "  raise"]
     read += [*catch, " record = new(cls)"]
-    read += [f" set_{i}(record, v{i})" for i, (_, kind) in enumerate(fields) if kind[0] not in (CONST, PAD)]
+    for i, (name, kind) in enumerate(fields):
+        if kind[0] not in (CONST, PAD):
+            read += [f" set_{i}(record, v{i})" if made["frozen"] else f" record.{name} = v{i}"]
     read += [" return record, at"]
     write += [
         " except AttributeError as error:",
@@ -714,10 +772,15 @@ def _source(fields: tuple[tuple[str, tuple[Any, ...]], ...], made: dict[str, Any
         "  raise",
     ]
     made["tails"] = [sum(kind[1] for _, kind in fields[i + 1 :]) for i in range(len(fields))]
-    made["More"], made["FAR"] = _More, _FAR
     skip += ["  return at", *catch]
     skip += [" except More as more:", "  raise More(min(more.size + tails[step], FAR)) from None"]
-    return "\n".join([*read, *write, *skip])
+    pack = ["def pack(record):", " return packed(record)"]
+    if fields and len(_run(fields, 0)) == len(fields) > 1:
+        values = ", ".join(f"record.{name}" for name, kind in fields if kind[0] != PAD)
+        # Anything but an instance, and whatever fails, goes the long way.
+        pack[1:1] = [" if type(record) is cls:", "  try:", f"   return pack_0({values})"]
+        pack[4:4] = ["  except (StructError, OverflowError, AttributeError): pass"]
+    return "\n".join([*read, *write, *skip, *pack])
 
 
 def _run(fields: tuple[tuple[str, tuple[Any, ...]], ...], first: int) -> list[tuple[str, str]]:
