@@ -11,7 +11,7 @@ import pytest
 from conftest import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_records import FORMATS, HAS_NATIVE, Sample, declared, outcome
+from test_records import FORMATS, HAS_NATIVE, Kind, Sample, declared, outcome
 
 import framewire as fw
 from framewire import _backend, fields
@@ -47,6 +47,8 @@ def value_of(kind: Any) -> st.SearchStrategy[Any]:
         return st.booleans()
     if head == "str":
         return st.text(max_size=5)
+    if head == "enum":
+        return st.sampled_from(Kind) | st.integers(0, 3 if kind[2] else 2).filter(lambda n: kind[2] or n)
     if head in ("bytes", "rest"):
         return st.binary(max_size=5)
     if head in ("list", "array"):
@@ -66,8 +68,10 @@ LEAF = st.one_of(
     st.tuples(st.just("array"), st.sampled_from(COUNTS), ITEMS),
     st.tuples(st.just("const"), st.binary(min_size=1, max_size=3)),
     st.tuples(st.just("pad"), st.integers(1, 3)),
+    st.tuples(st.just("enum"), st.sampled_from(["u8", "i24", "varint"]), st.booleans()),
 )
-VALUED = LEAF.filter(lambda kind: kind[0] not in ("const", "pad"))
+# What needs more than an annotation cannot be in a list.
+VALUED = LEAF.filter(lambda kind: kind[0] not in ("const", "pad", "enum"))
 
 
 def record_of(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -97,7 +101,7 @@ def annotated(kind: Any) -> Any:
         return getattr(fw, f"{head}_{kind[1]}")
     if head in ("list", "array"):
         return getattr(fw, f"{head}_{kind[1]}")[annotated(kind[2])]
-    return {"bool": bool, "rest": fw.rest}.get(head, bytes)
+    return {"bool": bool, "rest": fw.rest, "enum": Kind}.get(head, bytes)
 
 
 def build(kind: Any) -> Any:
@@ -105,6 +109,8 @@ def build(kind: Any) -> Any:
     for i, one in enumerate(kind[1]):
         if one[0] in ("const", "pad"):
             given[f"f{i}"] = fw.const(one[1]) if one[0] == "const" else fw.pad(one[1])
+        elif one[0] == "enum":
+            given[f"f{i}"] = fw.enumerated(getattr(fw, one[1]), open=one[2])
     return declared("R", {f"f{i}": annotated(one) for i, one in enumerate(kind[1])}, given)
 
 

@@ -39,6 +39,7 @@ NAMES = {
     *(
         "Record",
         "Messages",
+        "enumerated",
         "FieldType",
         "f16",
         "f32",

@@ -12,6 +12,7 @@ import sys
 import weakref
 from array import array
 from collections.abc import Callable
+from enum import IntEnum, IntFlag
 from typing import Any
 
 import pytest
@@ -295,6 +296,39 @@ def test_constants_and_padding(backend: Any) -> None:
         Hello(magic=b"HI", mode=9)  # type: ignore[call-arg]
 
 
+class Kind(IntEnum):
+    PING = 1
+    PONG = 2
+    BYE = 255
+
+
+def test_enumerations(backend: Any) -> None:
+    class Closed(fw.Record):
+        skip: fw.u8
+        kind: Kind = fw.enumerated(fw.u16)
+
+    class Open(fw.Record):
+        kind: Kind | int = fw.enumerated(fw.varint, open=True)
+
+    for kind, wire in ((Kind.PING, b"\0\1"), (Kind.BYE, b"\0\xff")):
+        assert Closed(7, kind).pack() == Closed(7, int(kind)).pack() == b"\7" + wire  # type: ignore[arg-type]
+        assert Closed.unpack(b"\7" + wire).kind is kind
+        assert Closed.missing(b"\7" + wire) == 0 and Closed.missing(b"\7" + wire[:1]) == 1
+    for read in (Closed.unpack, Closed.missing):
+        with pytest.raises(fw.RecordError) as caught:
+            read(b"\7\0\3")
+        error = caught.value
+        assert (str(error), error.reason) == ("Closed.kind: 3 at offset 1 is no Kind", "bad-value")
+    for value, text in ((3, "3 is no Kind"), (-1, "-1 is no Kind"), ("x", "an int is needed, not str")):
+        with pytest.raises(fw.EncodeError, match=rf"^Closed\.kind: {text}$"):
+            Closed(7, value).pack()  # type: ignore[arg-type]
+    assert Open.unpack(b"\2").kind is Kind.PONG and Open.unpack(b"\xac\2").kind == 300
+    assert Open(300).pack() == b"\xac\2" and Open(Kind.BYE).pack() == b"\xff\1"
+    with pytest.raises(fw.EncodeError, match=r"^Open\.kind: -1 is not in 0\.\."):
+        Open(-1).pack()
+    assert (Closed.fixed_size, Open.fixed_size, Open.min_size) == (3, None, 1)
+
+
 # --- calls ----------------------------------------------------------------------------------------------
 
 
@@ -536,6 +570,14 @@ class Tail(fw.Record):
         ),
         (lambda: declared("Bad", {"a": bytes}, {"a": fw.const("x")}), "Bad.a: a constant must be some bytes"),
         (lambda: declared("Bad", {"a": bytes}, {"a": fw.const(b"")}), "Bad.a: a constant must be some bytes"),
+        (
+            lambda: declared("Bad", {"a": int}, {"a": fw.enumerated(fw.u8)}),
+            "Bad.a: enumerated.u8. needs an Int",
+        ),
+        (
+            lambda: declared("Bad", {"a": IntFlag}, {"a": fw.enumerated(fw.u8)}),
+            "Bad.a: enumerated.u8. needs an I",
+        ),
         (lambda: Type("Bad", (Sample,), {}, frozen=True), "Bad: frozen must be what it is in Sample"),
         (lambda: Selfish.unpack(b""), "Selfish: it contains itself"),
         (lambda: fw.pad(0), "pad: count=0 must be at least 1"),

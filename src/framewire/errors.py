@@ -470,7 +470,7 @@ def buffer_full(size: int, capacity: int) -> BufferError:
 MOST_LEVELS = 64
 
 # What can be wrong with a record's bytes. Negative codes are those of _MALFORMED, for numbers.
-SHORT, CONSTANT, TEXT, DEEP, BEHIND, TAG = range(1, 7)
+SHORT, CONSTANT, TEXT, DEEP, BEHIND, TAG, MEMBER = range(1, 8)
 _RECORD_FAULTS = {
     SHORT: ("truncated", "{a} bytes needed at offset {offset}, {b} left"),
     CONSTANT: ("bad-magic", "{a} must stand at offset {offset}, not {b}"),
@@ -478,6 +478,7 @@ _RECORD_FAULTS = {
     DEEP: ("too-deep", "more than {a} records within each other at offset {offset}"),
     BEHIND: ("trailing-bytes", "{a} bytes too many at offset {offset}"),
     TAG: ("bad-tag", "the tag {a} at offset {offset} is not in the table"),
+    MEMBER: ("bad-value", "{a} at offset {offset} is no {b}"),
     -2: ("bad-number", "the number at offset {offset} is negative"),
     -4: ("bad-number", "a byte of the number at offset {offset} is no digit"),
     -5: ("bad-number", "the number at offset {offset} begins with a zero"),
@@ -523,6 +524,12 @@ def record_range(record: str, parts: Iterable[str | int], value: int, low: int, 
     # Python refuses to print integers of thousands of digits.
     shown = str(value) if value.bit_length() <= 256 else f"an integer of {value.bit_length()} bits"
     return _record_refused(record, parts, f"{shown} is not in {low}..{high}")
+
+
+def record_member(record: str, parts: Iterable[str | int], value: int, name: str) -> EncodeError:
+    """The error for an integer that is not in a closed enumeration."""
+    shown = str(value) if value.bit_length() <= 256 else f"an integer of {value.bit_length()} bits"
+    return _record_refused(record, parts, f"{shown} is no {name}")
 
 
 def record_type(record: str, parts: Iterable[str | int], wanted: str, value: object) -> EncodeError:

@@ -30,7 +30,7 @@ __all__ += ["u8", "u16", "u24", "u32", "u40", "u48", "u56", "u64"]
 __all__ += ["i8", "i16", "i24", "i32", "i40", "i48", "i56", "i64"]
 __all__ += ["u16le", "u24le", "u32le", "u40le", "u48le", "u56le", "u64le"]
 __all__ += ["i16le", "i24le", "i32le", "i40le", "i48le", "i56le", "i64le"]
-__all__ += ["FieldType", "f16", "f32", "f64", "f16le", "f32le", "f64le", "rest", "const", "pad"]
+__all__ += ["FieldType", "f16", "f32", "f64", "f16le", "f32le", "f64le", "rest", "const", "pad", "enumerated"]
 __all__ += ["str_u8", "str_u16", "str_u32", "str_varint"]
 __all__ += ["bytes_u8", "bytes_u16", "bytes_u32", "bytes_varint"]
 __all__ += ["list_u8", "list_u16", "list_u32", "list_varint"]
@@ -38,7 +38,7 @@ __all__ += ["array_u8", "array_u16", "array_u32", "array_varint"]
 
 UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED = range(1, 10)
 # Kinds of FieldType, and the types that a record hands to a backend: see records.py.
-NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD = range(11)
+NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM = range(12)
 
 # Above ten digits no length can be real; a declaration may ask for more, up to what 64 bits hold.
 _MAX_DIGITS = 10
@@ -410,6 +410,27 @@ class FieldType:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FieldType, (self.call, self.kind, self.length, self.detail)
+
+
+def enumerated(number: LengthLike, *, open: bool = False) -> Any:
+    """A member of the IntEnum in the annotation, packed as a number of type `number`.
+
+    Any other number is an error in either direction (RecordError with reason `bad-value`, EncodeError); with
+    `open` it stays an int.
+
+    >>> from enum import IntEnum
+    >>> from framewire import Record, enumerated, u8
+    >>> class Kind(IntEnum):
+    ...     PING = 1
+    >>> class Message(Record):
+    ...     kind: Kind = enumerated(u8)
+    ...     next: Kind | int = enumerated(u8, open=True)
+    >>> Message.unpack(b"\\1\\7")
+    Message(kind=<Kind.PING: 1>, next=7)
+    """
+    field = need_length_type("enumerated", "number", number)
+    options = ", open=True" if need_bool("enumerated", "open", open) else ""
+    return FieldType(f"enumerated({field!r}{options})", ENUM, field, open)
 
 
 if TYPE_CHECKING:

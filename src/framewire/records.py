@@ -21,6 +21,7 @@ from .fields import (
     BOOL,
     BYTES,
     CONST,
+    ENUM,
     FLOAT,
     LIST,
     NUMBER,
@@ -34,6 +35,7 @@ from .fields import (
     LengthType,
     const,
     digits,
+    enumerated,
     hexdigits,
     leb128,
     pad,
@@ -75,7 +77,7 @@ class _Layout:
         self.size: tuple[int, bool, bool] | None = None  # what _measure says
 
 
-@dataclass_transform(field_specifiers=(const, pad, leb128, digits, hexdigits, tiered))
+@dataclass_transform(field_specifiers=(const, pad, enumerated, leb128, digits, hexdigits, tiered))
 class RecordType(type):
     """The class of record classes."""
 
@@ -229,6 +231,8 @@ def _resolve(cls: RecordType, layout: _Layout, names: dict[str, Any]) -> None:
         given = layout.given.get(name)
         if _is_fixed(given):
             kind = _lower_fixed(where, annotation, given, scope)
+        elif isinstance(given, FieldType) and given.kind == ENUM:
+            kind = _lower_enum(where, annotation, given, scope)
         else:
             kind = lower(where, given if _is_type(given) else annotation, scope)
         if kind[0] == REST and name != list(layout.annotations)[-1]:
@@ -246,7 +250,8 @@ def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) ->
 
     NUMBER: spec of LengthType, least and greatest value; STR, BYTES: the same of the size; LIST: the same of
     the count, type of the items; ARRAY: the same, type of the items, their `array` typecode; FLOAT: width,
-    little; CONST: bytes; RECORD: the class, in whose place a backend finds its program.
+    little; CONST: bytes; ENUM: as NUMBER, name, members by number, whether it has no others; RECORD: the
+    class, in whose place a backend finds its program.
     `least` and `plain` are -1 and False where a record decides: `_lowered` knows them."""
     if isinstance(annotation, LengthType):
         if annotation.spec[0] == TIERED and annotation.spec[10][1]:
@@ -303,6 +308,17 @@ def _lower_fixed(where: str, annotation: Any, given: Any, scope: dict[str, Any])
     if not isinstance(value, bytes) or not value:
         raise DeclarationError(f"{where}: a constant must be some bytes, not {value!r}")
     return CONST, len(value), False, value
+
+
+def _lower_enum(where: str, annotation: Any, given: FieldType, scope: dict[str, Any]) -> tuple[Any, ...]:
+    # `Kind | int` is the true type of an open one.
+    choices = getattr(annotation, "__args__", (annotation,))
+    cls: Any = next((one for one in choices if hasattr(one, "__members__") and issubclass(one, int)), None)
+    if cls is None or any(base.__name__ == "Flag" for base in cls.__mro__):
+        raise DeclarationError(f"{where}: {given!r} needs an IntEnum as annotation, not {annotation!r}")
+    members = {int(member): member for member in cls}
+    number = lower(where, given.length, scope)
+    return ENUM, number[1], False, *number[3:], cls.__name__, members, not given.detail
 
 
 # --- lowering a class -----------------------------------------------------------------------------------
@@ -372,7 +388,7 @@ def _measure(cls: RecordType, outer: tuple[RecordType, ...] = ()) -> tuple[int, 
         else:
             size, is_plain = kind[1], kind[2]
             is_fixed = is_plain or kind[0] == CONST
-            if kind[0] == NUMBER:
+            if kind[0] in (NUMBER, ENUM):
                 is_fixed = kind[3][0] in (UINT, 6, 8)
         least, fixed, plain = least + size, fixed and is_fixed, plain and is_plain
     layout.size = least, fixed, plain
@@ -418,9 +434,9 @@ class Record(metaclass=RecordType):
     (no field can be set, hashable), `kw_only=True`. Fields have defaults as in any class. Records compare,
     pickle and copy by the values of their fields. What a field may hold is checked when it is packed: then
     EncodeError names the field. Bytes that are no such record are RecordError: reason `truncated`,
-    `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-text` (no UTF-8) or `too-deep` (more than
-    64 records within each other). A count is compared with the bytes that are left before anything is
-    allocated for it.
+    `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-value` (of an enumeration), `bad-text` (no
+    UTF-8) or `too-deep` (more than 64 records within each other). A count is compared with the bytes that
+    are left before anything is allocated for it.
 
     >>> import framewire as fw
     >>> class Sample(fw.Record):

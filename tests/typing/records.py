@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Any
 
 from typing_extensions import assert_type
@@ -31,6 +32,20 @@ class Report(fw.Record, frozen=True):
     note: fw.str_u8 = ""
     tail: fw.rest = b""
 
+
+class Kind(IntEnum):
+    PING = 1
+
+
+class Message(fw.Record):
+    kind: Kind = fw.enumerated(fw.u8)
+    other: Kind | int = fw.enumerated(fw.u16, open=True)
+
+
+message = Message(Kind.PING, 7)
+assert_type(message.kind, Kind)
+assert_type(message.other, "Kind | int")
+Message(1, 2)  # type: ignore[arg-type]
 
 sample = Sample(1, 2.5)
 report = Report(300, "name", b"raw", sample, [sample], [[1]], array("I", [1]), array("f", [1.0]), tail=b"x")

@@ -130,7 +130,7 @@ cdef extern from *:
     bint fw_small_int(object number, uint64_t *value)
 
 cdef enum:
-    NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD
+    NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM
 
 cdef enum:
     LEB128 = 2          # LengthType.spec
@@ -143,6 +143,7 @@ cdef enum:
     TEXT = 3
     DEEP = 4
     BEHIND = 5
+    MEMBER = 7
 
 ctypedef struct Op:
     int kind
@@ -158,7 +159,9 @@ ctypedef struct Op:
     Op *item            # LIST, ARRAY
     const uint8_t *data  # CONST
     PyObject *name
-    PyObject *owner     # RECORD: its program; ARRAY: an empty array of the kind
+    PyObject *owner     # RECORD: its program; ARRAY: an empty array of the kind; ENUM: members by number
+    PyObject *label     # ENUM: the name of its class
+    bint closed         # ENUM: what is no member is an error
 
 ctypedef struct Frame:
     PyObject *name      # of a field; NULL: an index
@@ -359,6 +362,19 @@ cdef int pass_fixed(State *s, const Op *op) except -1:
     return 0
 
 
+cdef object read_member(State *s, const Op *op):
+    cdef Py_ssize_t at = s.at
+    cdef uint64_t raw = 0
+    read_number(s, op, &raw)
+    number = PyLong_FromLongLong(<int64_t> raw) if op.is_signed else PyLong_FromUnsignedLongLong(raw)
+    member = (<dict> op.owner).get(number)
+    if member is None:
+        if op.closed:
+            wrong(s, MEMBER, at, number, <object> op.label)
+        return number
+    return member
+
+
 cdef object read_value(State *s, const Op *op):
     cdef uint64_t number = 0
     cdef int kind = op.kind
@@ -379,6 +395,8 @@ cdef object read_value(State *s, const Op *op):
         return read_list(s, op)
     if kind == ARRAY:
         return read_array(s, op)
+    if kind == ENUM:
+        return read_member(s, op)
     if kind == BOOL:
         if s.at >= s.size:
             too_short(s, 1)
@@ -459,9 +477,14 @@ cdef Py_ssize_t skip_value(State *s, const Op *op) except -1:
         if s.depth >= DEPTH:
             wrong(s, DEEP, s.at, DEPTH)
         return skip_record(<Program> op.owner, s)
+    need = s.at
     more = skip_number(s, op, &number)
     if more or kind == NUMBER:
         return more
+    if kind == ENUM:
+        s.at = need
+        read_member(s, op)
+        return 0
     left = s.size - s.at
     if kind == STR or kind == BYTES:
         need = <Py_ssize_t> number if number <= <uint64_t> PY_SSIZE_T_MAX else PY_SSIZE_T_MAX
@@ -581,6 +604,22 @@ cdef int put_number(State *s, const Op *op, uint64_t value) except -1:
     wrong_range(s, op, value)
 
 
+cdef object as_int(State *s, object value):
+    """The value, or its `__index__`, as an int that is no subclass's."""
+    if not PyLong_Check(value):
+        if not PyIndex_Check(value):
+            wrong_type(s, "an int", value)
+        value = PyNumber_Index(value)
+    return value if PyLong_CheckExact(value) else int.__index__(value)
+
+
+cdef int write_member(State *s, const Op *op, object value) except -1:
+    value = as_int(s, value)
+    if op.closed and value not in <dict> op.owner:
+        raise errors.record_member(<object> s.record, parts(s), value, <object> op.label)
+    return write_number(s, op, value)
+
+
 cdef int write_number(State *s, const Op *op, object value) except -1:
     cdef int overflow = 0
     cdef int64_t number
@@ -589,12 +628,7 @@ cdef int write_number(State *s, const Op *op, object value) except -1:
         if fw_small_int(value, &large) and large <= op.high:
             return put_number(s, op, large)
     else:
-        if not PyLong_Check(value):
-            if not PyIndex_Check(value):
-                wrong_type(s, "an int", value)
-            value = PyNumber_Index(value)
-        if not PyLong_CheckExact(value):
-            value = int.__index__(value)
+        value = as_int(s, value)
     number = PyLong_AsLongLongAndOverflow(value, &overflow)
     if overflow == 0:
         if number >= 0:
@@ -808,6 +842,8 @@ cdef int write_value(State *s, const Op *op, object value) except -1:
         return write_list(s, op, value)
     if kind == ARRAY:
         return write_array(s, op, value)
+    if kind == ENUM:
+        return write_member(s, op, value)
     if value is not True and value is not False:
         wrong_type(s, "a bool", value)
     reserve(s, 1)[0] = value is True
@@ -847,7 +883,7 @@ cdef int fill(Op *op, tuple kind, list keep) except -1:
     """The op of a type tuple; what it points to is in `keep`."""
     cdef tuple spec
     op.kind, op.least, op.plain = kind[:3]
-    if op.kind in (NUMBER, STR, BYTES, LIST, ARRAY):
+    if op.kind in (NUMBER, STR, BYTES, LIST, ARRAY, ENUM):
         spec = kind[3]
         op.field = <fw_field *> PyMem_Calloc(1, sizeof(fw_field))
         if op.field is NULL:
@@ -866,6 +902,9 @@ cdef int fill(Op *op, tuple kind, list keep) except -1:
     elif op.kind == CONST:
         keep.append(kind[3])
         op.data = <const uint8_t *> PyBytes_AS_STRING(kind[3])
+    elif op.kind == ENUM:
+        keep.append(kind)
+        op.label, op.owner, op.closed = <PyObject *> kind[6], <PyObject *> kind[7], kind[8]
     elif op.kind == RECORD:
         keep.append(kind[3])
         op.owner = <PyObject *> <Program?> kind[3]

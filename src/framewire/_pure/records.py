@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Program"]
 
-NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD = range(11)
+NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM = range(12)
 
 _U64 = (1 << 64) - 1
 _FAR = (1 << 63) - 1
@@ -81,20 +81,14 @@ def _short(at: int, size: int, need: int) -> _Wrong:
 
 
 def _number(kind: tuple[Any, ...]) -> Calls:
-    spec, low, high = kind[3:]
+    spec, low, high = kind[3:6]
     field = _Field(spec)
     width, order, signed = field.width, field.order, field.signed
 
     def check(value: Any) -> int:
-        if not isinstance(value, int):
-            if not hasattr(type(value), "__index__"):
-                raise _Refused(errors.record_type, "an int", value)
-            value = to_index(value)
-        if type(value) is not int:
-            value = int.__index__(value)
-        if not low <= value <= high:
-            raise _Refused(errors.record_range, value, low, high)
-        number: int = value
+        number = _integer(value)
+        if not low <= number <= high:
+            raise _Refused(errors.record_range, number, low, high)
         return number
 
     code = _code(kind)
@@ -164,6 +158,41 @@ def _number(kind: tuple[Any, ...]) -> Calls:
             raise
 
     return read_any, write_any, skip_any
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, int):
+        if not hasattr(type(value), "__index__"):
+            raise _Refused(errors.record_type, "an int", value)
+        value = to_index(value)
+    return value if type(value) is int else int.__index__(value)
+
+
+def _enum(kind: tuple[Any, ...]) -> Calls:
+    name, members, closed = kind[6:]
+    read_number, write_number, skip_number = _number((NUMBER, *kind[1:6]))
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        number, end = read_number(data, at, size, depth)
+        member = members.get(number)
+        if member is None:
+            if closed:
+                raise _Wrong(errors.MEMBER, at, number, name)
+            return number, end
+        return member, end
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        number = _integer(value)
+        if closed and number not in members:
+            raise _Refused(errors.record_member, number, name)
+        write_number(number, out, depth)
+
+    def skip(data: Any, at: int, size: int, depth: int) -> int:
+        end = skip_number(data, at, size, depth)
+        read(data, at, size, depth)
+        return end
+
+    return read, write, skip
 
 
 def _skip_plain(width: int) -> Skip:
@@ -490,6 +519,7 @@ _TYPES = {
     LIST: _list,
     ARRAY: _array,
     RECORD: _record,
+    ENUM: _enum,
 }
 
 
