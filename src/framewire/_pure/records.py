@@ -142,6 +142,13 @@ def _number(kind: tuple[Any, ...]) -> Calls:
         if number < itself:
             out.append(number)
             return
+        if field.kind == LEB128:
+            # The forms below would be tried one by one.
+            while number > 0x7F:
+                out.append(number & 0x7F | 0x80)
+                number >>= 7
+            out.append(number)
+            return
         for form in range(len(field.forms)):
             made = field.write(form, number, 0)
             if made is not None:
@@ -561,6 +568,7 @@ class Program:
             "mend": _mend,
             "StructError": struct.error,
             "packed": self._packed,
+            "unpacked": self._unpacked,
             "frozen": any("__setattr__" in one.__dict__ for one in self._cls.__mro__[:-1]),
         }
         for i, (name, kind) in enumerate(fields):
@@ -572,6 +580,7 @@ class Program:
         self._write: Write = made["write"]
         self._skip: Skip = made["skip"]
         self._pack: Callable[[Any], bytes] = made["pack"]
+        self._unpack: Callable[[Buffer], Any] = made["unpack"]
 
     def calls(self) -> dict[str, Any]:
         """What the record class is to be given, by name: methods of its instances, and of itself."""
@@ -590,7 +599,7 @@ class Program:
             "pack_into": pack_into,
             "append_to": append_to,
             "size_of": size_of,
-            "unpack": self.unpack,
+            "unpack": self._unpack,
             "unpack_from": self.unpack_from,
             "unpack_many": self.unpack_many,
             "missing": self.missing,
@@ -630,6 +639,9 @@ class Program:
 
     def unpack(self, data: Buffer) -> Any:
         """The record that `data` is, all of it."""
+        return self._unpack(data)
+
+    def _unpacked(self, data: Buffer) -> Any:
         view = data if type(data) is bytes else _bytes(data)
         try:
             return self._read_whole(view, len(view))
@@ -786,11 +798,9 @@ def _source(fields: tuple[tuple[str, tuple[Any, ...]], ...], made: dict[str, Any
             skip += [f"  step = {i}", f"  at = skip_{i}(data, at, size, depth)"]
         i = j
     catch = [" except Wrong as wrong:", "  wrong.path.append(names[step])", "  raise"]
-    read += [*catch, " record = new(cls)"]
-    for i, (name, kind) in enumerate(fields):
-        if kind[0] not in (CONST, PAD):
-            read += [f" set_{i}(record, v{i})" if made["frozen"] else f" record.{name} = v{i}"]
-    read += [" return record, at"]
+    slots = [(i, name) for i, (name, kind) in enumerate(fields) if kind[0] not in (CONST, PAD)]
+    fill = [f" set_{i}(record, v{i})" if made["frozen"] else f" record.{name} = v{i}" for i, name in slots]
+    read += [*catch, " record = new(cls)", *fill, " return record, at"]
     write += [
         " except AttributeError as error:",
         "  mended = mend(error, record, names[step])",
@@ -805,12 +815,20 @@ def _source(fields: tuple[tuple[str, tuple[Any, ...]], ...], made: dict[str, Any
     skip += ["  return at", *catch]
     skip += [" except More as more:", "  raise More(min(more.size + tails[step], FAR)) from None"]
     pack = ["def pack(record):", " return packed(record)"]
+    unpack = ["def unpack(data):", " return unpacked(data)"]
     if fields and len(_run(fields, 0)) == len(fields) > 1:
-        values = ", ".join(f"record.{name}" for name, kind in fields if kind[0] != PAD)
-        # Anything but an instance, and whatever fails, goes the long way.
+        # One run is all there is. Anything but the commonest, and whatever fails, goes the long way.
+        values = ", ".join(f"record.{name}" for _, name in slots)
         pack[1:1] = [" if type(record) is cls:", "  try:", f"   return pack_0({values})"]
         pack[4:4] = ["  except (StructError, OverflowError, AttributeError): pass"]
-    return "\n".join([*read, *write, *skip, *pack])
+        targets = "".join(f"v{i}, " for i, _ in slots)
+        size = sum(kind[1] for _, kind in fields)
+        unpack[1:1] = [
+            f" if type(data) is bytes and len(data) == {size}:",
+            f"  {targets or '()'} = unpack_0(data)",
+        ]
+        unpack[3:3] = ["  record = new(cls)", *(f" {line}" for line in fill), "  return record"]
+    return "\n".join([*read, *write, *skip, *pack, *unpack])
 
 
 def _run(fields: tuple[tuple[str, tuple[Any, ...]], ...], first: int) -> list[tuple[str, str]]:
