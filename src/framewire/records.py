@@ -134,7 +134,7 @@ class RecordType(type):
         layout.scope = frame.f_globals, {}
         try:
             _resolve(cls, layout, {**frame.f_locals, name: cls})
-        except NameError:
+        except (NameError, AttributeError):
             if frame.f_locals is not frame.f_globals:
                 layout.scope = frame.f_globals, {**frame.f_locals, name: cls}
         return cls
@@ -221,7 +221,9 @@ def _write_methods(cls: RecordType, namespace: dict[str, Any]) -> None:
 
 
 def _resolve(cls: RecordType, layout: _Layout, names: dict[str, Any]) -> None:
-    """Lower the annotations to types, in which RECORD still holds a class; NameError for a missing name."""
+    """Lower the annotations to types, in which RECORD still holds a class.
+
+    NameError or AttributeError for what is not there yet."""
     outer = sys.modules[cls.__module__].__dict__ if cls.__module__ in sys.modules else {}
     scope = {**layout.scope[0], **outer, **layout.scope[1], **names, cls.__name__: cls}
     types = []
@@ -344,8 +346,9 @@ def _lower_classes(cls: RecordType) -> None:
         if len(one._layout.types) != len(one._layout.annotations):
             try:
                 _resolve(one, one._layout, {})
-            except NameError as error:
+            except (NameError, AttributeError) as error:
                 raise DeclarationError(f"{one.__name__}: {error}") from None
+            one._layout.scope = {}, {}
         queue += [inner for _, kind in one._layout.types for inner in _inner(kind)]
         # Backends make instances without asking, and reach for the values in their slots.
         object.__new__(one)  # type: ignore[arg-type]
@@ -580,7 +583,7 @@ class Record(metaclass=RecordType):
 
     def __repr__(self) -> str:
         values = (f"{name}={getattr(self, name)!r}" for name in type(self)._layout.names)
-        return f"{type(self).__qualname__.rpartition('.')[2]}({', '.join(values)})"
+        return f"{type(self).__name__}({', '.join(values)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), tuple(getattr(self, name) for name in type(self)._layout.names))
@@ -594,9 +597,9 @@ def _frozen(self: Record, name: str, value: object = None) -> None:
 def _plain(value: Any, how: str) -> Any:
     if isinstance(value, Record):
         return getattr(value, how)()
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(one, how) for one in value)
-    return value
+    if isinstance(value, list):
+        return [_plain(one, how) for one in value]
+    return tuple(_plain(one, how) for one in value) if isinstance(value, tuple) else value
 
 
 class Messages:
@@ -636,6 +639,9 @@ class Messages:
             except errors.EncodeError as error:
                 raise DeclarationError(str(error)) from None
         self._type = tag
+        # A tag of fixed width is looked up as it stands on the wire.
+        self._width = tag.narrowest if tag.fixed else 0
+        self._by_wire = {wire: cls for cls, wire in self._tags.items()}
 
     def __repr__(self) -> str:
         table = ", ".join(f"{tag}: {cls.__name__}" for tag, cls in self._classes.items())
@@ -651,12 +657,15 @@ class Messages:
 
     def decode(self, data: Buffer) -> Record:
         """The record that `data` is; RecordError as its `unpack`, or for a tag that is not in the table."""
-        found, at = self._tag.unpack_from(data)
-        cls = self._classes.get(found.tag)
+        at = self._width
+        cls = self._by_wire.get(data[:at]) if at and type(data) is bytes else None
         if cls is None:
-            raise errors.record_fault(errors.TAG, "Messages", ("tag",), 0, found.tag)
+            found, at = self._tag.unpack_from(data)
+            cls = self._classes.get(found.tag)
+            if cls is None:
+                raise errors.record_fault(errors.TAG, "Messages", ("tag",), 0, found.tag)
         message, end = cls.unpack_from(data, at)
-        size = memoryview(data).nbytes
+        size = len(data) if type(data) is bytes else memoryview(data).nbytes
         if end != size:
             raise errors.record_fault(errors.BEHIND, cls.__name__, (), end, size - end)
         return message
