@@ -451,6 +451,15 @@ def test_construction(backend: Any) -> None:
             pytest.fail("no match")
 
 
+def test_names_of_fields_are_free(backend: Any) -> None:
+    names = ["a", "set_a", "default_a", "v0", "record", "cls", "other", "data", "names", "step", "new", "out"]
+    for frozen in (False, True):
+        cls = declared("Free", dict.fromkeys(names, fw.u8), {names[-1]: 7}, frozen=frozen)
+        record = cls(*range(len(names) - 1))
+        assert record.pack() == bytes([*range(len(names) - 1), 7])
+        assert cls.unpack(record.pack()) == record == record.replace()
+
+
 def test_options_and_inheritance(backend: Any) -> None:
     class Base(fw.Record, frozen=True, kw_only=True):
         a: fw.u8
@@ -555,6 +564,9 @@ class Tail(fw.Record):
             "Bad.a: tiered.* belong to a header",
         ),
         (broken(pack=fw.u8), "Bad.pack: a field cannot have the name of a call"),
+        (broken(self=fw.u8), "Bad.self: a field cannot have the name of a call"),
+        (broken(**{"a b": fw.u8}), "Bad.a b: a field needs a name that Python can say"),
+        (broken(**{"class": fw.u8}), "Bad.class: a field needs a name that Python can say"),
         (broken(__init__=fw.u8), "Bad.__init__: a field cannot have the name of a call"),
         (lambda: declared("Bad", {}, {"pack": len}), "Bad.pack: the calls of records cannot be replaced"),
         (lambda: declared("Bad", {"a": fw.u8, "b": fw.u8}, {"a": 1}), "Bad.b: a field without default"),

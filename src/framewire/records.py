@@ -12,6 +12,7 @@ Nothing here reads a byte; `dataclass_transform` lets type checkers see the cons
 from __future__ import annotations
 
 import sys
+from keyword import iskeyword
 from types import MemberDescriptorType
 
 from . import _backend, errors
@@ -104,8 +105,11 @@ class RecordType(type):
             if not str(value).startswith(("ClassVar", "typing.ClassVar", "t.ClassVar"))
         }
         for key in own:
-            if key in _RESERVED or (key.startswith("__") and key.endswith("__")):
+            # No field can so have a name that _write_methods uses.
+            if key in _RESERVED or key == "self" or (key.startswith("__") and key.endswith("__")):
                 raise DeclarationError(f"{name}.{key}: a field cannot have the name of a call of records")
+            if not key.isidentifier() or iskeyword(key):
+                raise DeclarationError(f"{name}.{key}: a field needs a name that Python can say")
         for key in _RESERVED:
             if key in namespace:
                 raise DeclarationError(f"{name}.{key}: the calls of records cannot be replaced")
@@ -186,22 +190,22 @@ def _write_methods(cls: RecordType, namespace: dict[str, Any]) -> None:
     for name in names:
         value = name
         if name in layout.given and not _is_type(layout.given[name]):
-            default = made[f"default_{name}"] = layout.given[name]
+            default = made[f"__default_{name}__"] = layout.given[name]
             optional = True
-            parameters.append(f"{name}=default_{name}")
+            parameters.append(f"{name}=__default_{name}__")
             if isinstance(default, list) and default:
                 raise DeclarationError(f"{where}.{name}: the default of a list must be empty")
             if isinstance(default, Record) and not type(default)._layout.frozen:
                 raise DeclarationError(f"{where}.{name}: a record as default must be frozen")
             if isinstance(default, (list, bytearray)) or hasattr(default, "typecode"):
-                value = f"default_{name}[:] if {name} is default_{name} else {name}"
+                value = f"__default_{name}__[:] if {name} is __default_{name}__ else {name}"
         elif optional and not layout.kw_only:
             raise DeclarationError(f"{where}.{name}: a field without default stands behind one that has one")
         else:
             parameters.append(name)
         if layout.frozen:
-            made[f"set_{name}"] = getattr(cls, name).__set__
-            body.append(f" set_{name}(self, {value})")
+            made[f"__set_{name}__"] = getattr(cls, name).__set__
+            body.append(f" __set_{name}__(self, {value})")
         else:
             body.append(f" self.{name} = {value}")
     star = "*, " if layout.kw_only and names else ""
