@@ -591,6 +591,8 @@ class Tail(fw.Record):
         (lambda: fw.pad(0), "pad: count=0 must be at least 1"),
         (lambda: fw.Record().pack(), "Record: declare a class of your own"),
         (lambda: list(Empty.iter_unpack(b"x")), "Empty: it may have no bytes"),
+        (lambda: declared("Bad", {}).unpack_many(b"", 1 << 40), "Bad: it may have no bytes"),
+        (lambda: declared("Bad", {"x": fw.rest}).unpack_many(b"x", 1 << 40), "Bad: it may have no bytes"),
     ],
 )
 def test_what_cannot_be_declared(make: Callable[[], Any], text: str, backend: Any) -> None:

@@ -577,6 +577,11 @@ def record_items(record: str, parts: Iterable[str | int], typecode: str, value: 
     return _record_refused(record, parts, text)
 
 
+def record_uncountable(record: str) -> DeclarationError:
+    """The error for reading several records that may have no bytes."""
+    return DeclarationError(f"{record}: it may have no bytes, so nothing limits how many there are")
+
+
 def bad_offset(offset: int, size: int) -> IndexError:
     """The error for a record outside of the buffer."""
     return IndexError(f"the offset {offset} is not in the buffer of {size} bytes")

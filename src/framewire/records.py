@@ -514,6 +514,7 @@ class Record(metaclass=RecordType):
         """The records that stand in `data` one behind the other, each made when it is asked for.
 
         RecordError as `unpack`, also for a last one that is not whole; its offset is that in `data`.
+        DeclarationError for a class whose records may have no bytes.
 
         >>> from framewire import Record, u16
         >>> class Port(Record):
@@ -523,7 +524,7 @@ class Record(metaclass=RecordType):
         """
         unpack_from, at = _lowered(cls).program.unpack_from, 0
         if cls.min_size == 0:
-            raise DeclarationError(f"{cls.__name__}: it may have no bytes, so nobody can count them")
+            raise errors.record_uncountable(cls.__name__)
         view = memoryview(data)
         while at < view.nbytes:
             record, at = unpack_from(view, at)
@@ -532,6 +533,8 @@ class Record(metaclass=RecordType):
     @classmethod
     def unpack_many(cls, data: Buffer, count: int) -> list[Self]:
         """The `count` records that `data` is; RecordError as `unpack`, ValueError for a negative count.
+
+        DeclarationError for a class whose records may have no bytes.
 
         >>> from framewire import Record, u16
         >>> class Port(Record):

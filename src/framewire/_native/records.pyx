@@ -928,7 +928,7 @@ cdef class Program:
     """The field program of one record class, `name` in errors; runs once `build` has given it its fields."""
 
     cdef Op *ops
-    cdef Py_ssize_t count
+    cdef Py_ssize_t count, least
     cdef str name
     cdef object cls
     cdef list keep
@@ -968,6 +968,7 @@ cdef class Program:
                 if type(member) is not MemberDescriptorType:
                     raise TypeError(f"{name} is no slot of the class")
                 op.slot = (<PyMemberDescrObject *> member).d_member.offset
+        self.least = tail
         self.keep = keep
 
     def calls(self):
@@ -1076,6 +1077,8 @@ cdef class Program:
         count = PyNumber_Index(count)
         if count < 0:
             raise errors.bad_count(count)
+        if self.least == 0:
+            raise errors.record_uncountable(self.name)
         most = PY_SSIZE_T_MAX if count > PY_SSIZE_T_MAX else count
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:

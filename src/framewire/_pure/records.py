@@ -576,6 +576,7 @@ class Program:
             if kind[0] not in (CONST, PAD):
                 made[f"set_{i}"] = getattr(self._cls, name).__set__
         exec(_source(fields, made), made)
+        self._least = sum(kind[1] for _, kind in fields)
         self._read: Read = made["read"]
         self._write: Write = made["write"]
         self._skip: Skip = made["skip"]
@@ -669,6 +670,8 @@ class Program:
         most = to_index(count)
         if most < 0:
             raise errors.bad_count(most)
+        if self._least == 0:
+            raise errors.record_uncountable(self._name)
         view = data if type(data) is bytes else _bytes(data)
         try:
             return self._read_many(view, len(view), most)
