@@ -164,6 +164,7 @@ def test_numbers_of_varying_width_are_those_of_lengths(call: str, backend: Any) 
     [
         ("varint", "ff" * 11, "the number at offset 0 is beyond 64 bits"),
         ("leb128(4)", "8080808001", "the number at offset 0 is too long"),
+        ("leb128(1)", "8001", "the number at offset 0 is too long"),
         ("leb128(canonical=True)", "8000", "the number at offset 0 is not in its shortest form"),
         ("ber", "80", "the number at offset 0 begins with a byte that cannot be"),
         ("digits(2)", "3178", "a byte of the number at offset 0 is no digit"),

@@ -73,6 +73,9 @@ cdef extern from "Python.h":
     const char *as_utf8 "PyUnicode_AsUTF8AndSize"(object, Py_ssize_t *) except NULL
     bint PyUnicode_IS_ASCII "PyUnicode_IS_COMPACT_ASCII"(object)
     PyObject **PySequence_Fast_ITEMS(object)
+    # Without the reference that Cython would take and give back.
+    PyObject *new_int "PyLong_FromUnsignedLongLong"(unsigned long long) except NULL
+    void put_item "PyList_SET_ITEM"(object, Py_ssize_t, PyObject *)
     bint PyObject_TypeCheck(object, PyTypeObject *)
     object PyInstanceMethod_New(object)
     object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
@@ -249,10 +252,18 @@ cdef inline int read_number(State *s, const Op *op, uint64_t *value) except -1:
 cdef int read_varying(State *s, const Op *op, uint64_t *value) except -1:
     cdef fw_number number
     cdef int status
-    if op.field.kind == LEB128 and s.at < s.size and s.data[s.at] < 0x80:
-        value[0] = s.data[s.at]
-        s.at += 1
-        return 0
+    cdef const uint8_t *p = s.data + s.at
+    cdef Py_ssize_t left = s.size - s.at
+    if op.field.kind == LEB128 and left > 0:
+        if p[0] < 0x80:
+            value[0] = p[0]
+            s.at += 1
+            return 0
+        # A second byte of 0 may be refused as not the shortest form.
+        if left > 1 and 0 < p[1] < 0x80 and op.field.width > 1:
+            value[0] = (p[0] & 0x7f) | <uint64_t> p[1] << 7
+            s.at += 2
+            return 0
     status = fw_read_field(op.field, s.data + s.at, s.size - s.at, UINT64_MAX, &number)
     if status == FW_MORE:
         too_short(s, number.width)
@@ -316,13 +327,16 @@ cdef object read_list(State *s, const Op *op):
     items = PyList_New(most)
     s.frames += 1
     frame.name = NULL
+    if item.kind == NUMBER and not item.is_signed:
+        for i in range(most):
+            frame.index = i
+            read_number(s, item, &count)
+            put_item(items, i, new_int(count))
+        s.frames -= 1
+        return items
     for i in range(most):
         frame.index = i
-        if item.kind == NUMBER and not item.is_signed:
-            read_number(s, item, &count)
-            value = PyLong_FromUnsignedLongLong(count)
-        else:
-            value = read_value(s, item)
+        value = read_value(s, item)
         Py_INCREF(value)
         PyList_SET_ITEM(items, i, value)
     s.frames -= 1
