@@ -492,7 +492,8 @@ _RECORD_FAULTS = {
 
 def _record_place(record: str, parts: Iterable[str | int]) -> tuple[str, str]:
     """("Report.samples[12].load", "samples[12].load") of the names and indices on the way to a field."""
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    # A list: CPython 3.12 and 3.13 crash where there is no memory to make a generator.
+    path = "".join([f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts])
     return record + path, path.removeprefix(".")
 
 
