@@ -32,6 +32,7 @@ MODULES = {
     "framewire._native.plan": ["src/framewire/_native/plan.pyx", *CORE],
     "framewire._native.encoder": ["src/framewire/_native/encoder.pyx", *CORE],
     "framewire._native.codec": ["src/framewire/_native/codec.pyx", *CORE],
+    "framewire._native.records": ["src/framewire/_native/records.pyx", "csrc/fw_swap.c"],
     "framewire._native.stream": ["src/framewire/_native/stream.pyx"],
     "framewire._native.sending": ["src/framewire/_native/sending.pyx", *CORE],
     "framewire._native.receiving": ["src/framewire/_native/receiving.pyx"],

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import framewire as fw
 from framewire import _backend
 
-from . import floor, live, serve
+from . import floor, live, records, serve
 from .paired import Side, timed, unrolled
 from .rivals import Feed
 
@@ -512,6 +512,7 @@ CASES = (
     ),
     *_families(),
     Case("encode_many/u32/64B", "struct and join", 10, encoding),
+    *(Case(name, "struct by hand", goal, make, at_most=True) for name, goal, make in records.ROWS),
     Case("byteorder/get_u32", "Struct.unpack_from", 2, get_u32),
     Case("byteorder/swap/40kB", "array.byteswap", 1, swap),
     _pure("u32", U32, 64, "u32"),

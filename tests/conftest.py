@@ -100,7 +100,7 @@ def sockets_over(name: str) -> ModuleType:
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[_backend.Backend]:
-    """The backend under test: framings and `framewire`'s connections made in the test run on it."""
+    """The backend under test: framings, records and `framewire`'s connections made in the test run on it."""
     reason = _missing(request.param)
     if reason and os.environ.get("FRAMEWIRE_BACKEND") == "native":
         pytest.fail(reason)
@@ -110,6 +110,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_backend, "codec", chosen.codec)
     monkeypatch.setattr(_backend, "byteorder", chosen.byteorder)
     monkeypatch.setattr(_backend, "channel", chosen.channel)
+    monkeypatch.setattr(_backend, "records", chosen.records, raising=False)
     monkeypatch.setattr(_backend, "name", chosen.name)
     over = sockets_over(chosen.name)
     for public in sockets.__all__:

@@ -35,16 +35,19 @@ from .text import *  # noqa: F403
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .records import *  # noqa: F403
     from .server import *  # noqa: F403
 else:
 
     def __getattr__(name: str) -> object:
-        """What clients do not need is loaded on first use."""
-        if name not in ("Server", "ServerStats", "serve"):
+        """What not every program needs is loaded on first use."""
+        if name in ("Record", "Messages"):
+            from . import records as module
+        elif name in ("Server", "ServerStats", "serve"):
+            from . import server as module
+        else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from . import server
-
-        return globals().setdefault(name, getattr(server, name))
+        return globals().setdefault(name, getattr(module, name))
 
 
 del TYPE_CHECKING
@@ -62,4 +65,4 @@ __all__ += _enclosed.__all__
 __all__ += _streaming.__all__
 __all__ += protocols.__all__
 __all__ += _sockets.__all__
-__all__ += ["Server", "ServerStats", "serve"]  # noqa: F405
+__all__ += ["Server", "ServerStats", "serve", "Record", "Messages"]  # noqa: F405

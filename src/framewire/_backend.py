@@ -2,8 +2,8 @@
 
 FRAMEWIRE_BACKEND=auto (the default, also if empty) takes the compiled extension where it is there and the
 pure-Python twin otherwise; `native` refuses to run pure; `pure` ignores the extension. `codec`, `byteorder`
-and `channel` are the chosen modules. `load(name)` gives either backend, whatever was chosen: for the demo,
-`framewire info` and the tests.
+and `channel` are the chosen modules, and `records`, which is loaded on first use. `load(name)` gives either
+backend, whatever was chosen: for the demo, `framewire info` and the tests.
 """
 
 from __future__ import annotations
@@ -14,17 +14,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Backend", "load", "name", "codec", "byteorder", "channel"]
+__all__ = ["Backend", "load", "name", "codec", "byteorder", "channel", "records"]
 
 
 class Backend:
-    """One backend: `name` ("native" or "pure") and its modules `codec`, `byteorder` and `channel`."""
+    """One backend: `name`, "native" or "pure", and its modules `codec`, `byteorder`, `channel`, `records`."""
 
     def __init__(self, name: str, codec: Any, byteorder: Any, channel: Any) -> None:
         self.name = name
         self.codec = codec
         self.byteorder = byteorder
         self.channel = channel
+
+    @property
+    def records(self) -> Any:
+        """Loaded on first use: not every program has records."""
+        if self.name == "native":
+            from ._native import records as native_records
+
+            return native_records
+        from ._pure import records
+
+        return records
 
     def __repr__(self) -> str:
         return f"<framewire backend {self.name}>"
@@ -68,8 +79,14 @@ def _choose() -> Backend:
 _chosen = _choose()
 name: str = _chosen.name
 if TYPE_CHECKING:
-    from ._pure import byteorder, channel, codec
+    from ._pure import byteorder, channel, codec, records
 else:
+
+    def __getattr__(attribute: str) -> object:
+        if attribute != "records":
+            raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
+        return _chosen.records
+
     codec = _chosen.codec
     byteorder = _chosen.byteorder
     channel = _chosen.channel

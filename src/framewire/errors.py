@@ -26,6 +26,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 __all__ = [
@@ -478,6 +479,135 @@ def buffer_full(size: int, capacity: int) -> BufferError:
     return BufferError(
         f"{size} bytes do not fit into the decoder's buffer of {capacity} bytes: take frames out"
     )
+
+
+# --- texts of records ---------------------------------------------------------------------------------
+
+# Levels of records and lists of records within each other.
+MOST_LEVELS = 64
+
+# What can be wrong with a record's bytes. Negative codes are those of _MALFORMED, for numbers.
+SHORT, CONSTANT, TEXT, DEEP, BEHIND, TAG, MEMBER = range(1, 8)
+_RECORD_FAULTS = {
+    SHORT: ("truncated", "{a} bytes needed at offset {offset}, {b} left"),
+    CONSTANT: ("bad-magic", "{a} must stand at offset {offset}, not {b}"),
+    TEXT: ("bad-text", "the byte 0x{a:02x} at offset {offset} is no UTF-8"),
+    DEEP: ("too-deep", "more than {a} records within each other at offset {offset}"),
+    BEHIND: ("trailing-bytes", "{a} bytes too many at offset {offset}"),
+    TAG: ("bad-tag", "the tag {a} at offset {offset} is not in the table"),
+    MEMBER: ("bad-value", "{a} at offset {offset} is no {b}"),
+    -2: ("bad-number", "the number at offset {offset} is negative"),
+    -4: ("bad-number", "a byte of the number at offset {offset} is no digit"),
+    -5: ("bad-number", "the number at offset {offset} begins with a zero"),
+    -6: ("bad-number", "the number at offset {offset} is too long"),
+    -7: ("bad-number", "the number at offset {offset} is beyond 64 bits"),
+    -8: ("bad-number", "the number at offset {offset} is not in its shortest form"),
+    -9: ("bad-number", "the number at offset {offset} begins with a byte that cannot be"),
+    -10: ("bad-number", "the number at offset {offset} begins with a byte that cannot be"),
+}
+
+
+def _record_place(record: str, parts: Iterable[str | int]) -> tuple[str, str]:
+    """("Report.samples[12].load", "samples[12].load") of the names and indices on the way to a field."""
+    # A list: CPython 3.12 and 3.13 crash where there is no memory to make a generator.
+    path = "".join([f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts])
+    return record + path, path.removeprefix(".")
+
+
+def record_fault(
+    code: int, record: str, parts: Iterable[str | int], offset: int, a: object = 0, b: object = 0
+) -> RecordError:
+    """The error for bytes that are no such record."""
+    where, path = _record_place(record, parts)
+    if code == CONSTANT:
+        a, b = _hex(a), _hex(b)  # type: ignore[arg-type]
+    reason, text = _RECORD_FAULTS[code]
+    message = f"{where}: {text.format(a=a, b=b, offset=offset)}"
+    return RecordError(message, record=record, path=path, offset=offset, reason=reason)
+
+
+def _hex(data: bytes) -> str:
+    return data[:16].hex(" ") + (" ..." if len(data) > 16 else "")
+
+
+def _record_refused(
+    record: str, parts: Iterable[str | int], text: str, size: int | None = None, limit: int | None = None
+) -> EncodeError:
+    where, path = _record_place(record, parts)
+    return EncodeError(f"{where}: {text}", size=size, limit=limit, path=path)
+
+
+def record_range(record: str, parts: Iterable[str | int], value: int, low: int, high: int) -> EncodeError:
+    """The error for an integer that its field cannot say."""
+    # Python refuses to print integers of thousands of digits.
+    shown = str(value) if value.bit_length() <= 256 else f"an integer of {value.bit_length()} bits"
+    return _record_refused(record, parts, f"{shown} is not in {low}..{high}")
+
+
+def record_member(record: str, parts: Iterable[str | int], value: int, name: str) -> EncodeError:
+    """The error for an integer that is not in a closed enumeration."""
+    shown = str(value) if value.bit_length() <= 256 else f"an integer of {value.bit_length()} bits"
+    return _record_refused(record, parts, f"{shown} is no {name}")
+
+
+def record_type(record: str, parts: Iterable[str | int], wanted: str, value: object) -> EncodeError:
+    """The error for a value of another type than its field's."""
+    return _record_refused(record, parts, f"{wanted} is needed, not {type(value).__name__}")
+
+
+def record_float(record: str, parts: Iterable[str | int], width: int) -> EncodeError:
+    """The error for a number beyond the largest of a float."""
+    return _record_refused(record, parts, f"the number is too large for a float of {8 * width} bits")
+
+
+def record_size(record: str, parts: Iterable[str | int], size: int, limit: int, unit: str) -> EncodeError:
+    """The error for more bytes or items than can be counted; `unit` is "bytes" or "items"."""
+    text = f"{size} {unit} are too many: the field before them says at most {limit}"
+    return _record_refused(record, parts, text, size, limit)
+
+
+def record_text(record: str, parts: Iterable[str | int], error: UnicodeEncodeError) -> EncodeError:
+    """The error for a string that UTF-8 cannot say."""
+    character = error.object[error.start]
+    text = f"the character {character!r} at index {error.start} is no text, so it has no UTF-8"
+    return _record_refused(record, parts, text)
+
+
+def record_unset(record: str, parts: Iterable[str | int]) -> EncodeError:
+    """The error for a field that was deleted."""
+    return _record_refused(record, parts, "it has no value")
+
+
+def record_changed(record: str, parts: Iterable[str | int]) -> EncodeError:
+    """The error for a list that one of its own items changes."""
+    return _record_refused(record, parts, "the list was changed while it was packed")
+
+
+def record_deep(record: str, parts: Iterable[str | int]) -> EncodeError:
+    """The error for records that contain each other without an end."""
+    return _record_refused(record, parts, f"more than {MOST_LEVELS} records within each other")
+
+
+def record_items(record: str, parts: Iterable[str | int], typecode: str, value: object) -> EncodeError:
+    """The error for a buffer of other items than the field's array has."""
+    view = memoryview(value)  # type: ignore[arg-type]
+    text = f"items of type {view.format!r} of {view.itemsize} bytes are no array of type {typecode!r}"
+    return _record_refused(record, parts, text)
+
+
+def record_uncountable(record: str) -> DeclarationError:
+    """The error for reading several records that may have no bytes."""
+    return DeclarationError(f"{record}: it may have no bytes, so nothing limits how many there are")
+
+
+def bad_offset(offset: int, size: int) -> IndexError:
+    """The error for a record outside of the buffer."""
+    return IndexError(f"the offset {offset} is not in the buffer of {size} bytes")
+
+
+def bad_count(count: int) -> ValueError:
+    """The error for unpacking less than no record."""
+    return ValueError(f"count={count} must be at least 0")
 
 
 # --- texts of connections ----------------------------------------------------------------------------

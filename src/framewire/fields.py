@@ -9,7 +9,8 @@ A field type is a frozen value object. It describes how one number stands on the
 of a fixed-width kind and the greatest number of bytes or digits of a variable one; a tier is (selector,
 width, little, signed, base) and follow is (bit, bytes). The bare names (`u8` ... `i64le`, `varint`, `ber`
 ...) are plain `int` to a type checker, so that they can annotate the fields of a record; the parametrised
-ones are functions.
+ones are functions. What is no number, and so no length, is a `FieldType`, for records alone: floats, strings,
+bytes, lists, arrays, constants and padding.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from .errors import DeclarationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from array import array
+    from typing import Any, Literal, TypeAlias
 
     LengthLike: TypeAlias = "type[int] | LengthType"
 
@@ -28,8 +30,15 @@ __all__ += ["u8", "u16", "u24", "u32", "u40", "u48", "u56", "u64"]
 __all__ += ["i8", "i16", "i24", "i32", "i40", "i48", "i56", "i64"]
 __all__ += ["u16le", "u24le", "u32le", "u40le", "u48le", "u56le", "u64le"]
 __all__ += ["i16le", "i24le", "i32le", "i40le", "i48le", "i56le", "i64le"]
+__all__ += ["FieldType", "f16", "f32", "f64", "f16le", "f32le", "f64le", "rest", "const", "pad", "enumerated"]
+__all__ += ["str_u8", "str_u16", "str_u32", "str_varint"]
+__all__ += ["bytes_u8", "bytes_u16", "bytes_u32", "bytes_varint"]
+__all__ += ["list_u8", "list_u16", "list_u32", "list_varint"]
+__all__ += ["array_u8", "array_u16", "array_u32", "array_varint"]
 
 UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED = range(1, 10)
+# Kinds of FieldType, and the types that a record hands to a backend: see records.py.
+NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM = range(12)
 
 # Above ten digits no length can be real; a declaration may ask for more, up to what 64 bits hold.
 _MAX_DIGITS = 10
@@ -350,6 +359,116 @@ def tiered(
     )
 
 
+class FieldType:
+    """A field of a record that is no number of a length: equal and hashable by what it means.
+
+    `str_u8` to `str_varint` are text in UTF-8 and `bytes_u8` to `bytes_varint` bytes, behind their size in
+    bytes; `list_u8[T]` to `list_varint[T]` are lists, `array_u8[T]` to `array_varint[T]` an `array.array` of
+    integers or floats in the machine's own order, behind their number of items. `rest` is all that follows.
+
+    >>> from framewire import Record, array_u8, str_u8, u16
+    >>> class Sample(Record):
+    ...     name: str_u8
+    ...     values: array_u8[u16]
+    >>> Sample("t1", [256, 2]).pack()
+    b'\\x02t1\\x02\\x01\\x00\\x00\\x02'
+    """
+
+    __slots__ = ("call", "kind", "length", "detail")
+
+    def __init__(self, call: str, kind: int, length: LengthType | None = None, detail: Any = None) -> None:
+        for name, value in zip(self.__slots__, (call, kind, length, detail)):
+            object.__setattr__(self, name, value)
+
+    if TYPE_CHECKING:
+        call: str
+        kind: int
+        length: LengthType | None
+        detail: Any
+
+    def __getitem__(self, item: Any) -> FieldType:
+        if self.kind not in (LIST, ARRAY) or self.detail is not None:
+            raise TypeError(f"{self!r} takes no [item]")
+        shown = item.__name__ if isinstance(item, type) else item
+        return FieldType(f"{self.call}[{shown}]", self.kind, self.length, item)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{self!r} is frozen")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{self!r} is frozen")
+
+    def __repr__(self) -> str:
+        return self.call
+
+    def __eq__(self, other: object) -> bool:
+        mine = (self.kind, self.length, self.detail)
+        return isinstance(other, FieldType) and mine == (other.kind, other.length, other.detail)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.length, self.detail))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FieldType, (self.call, self.kind, self.length, self.detail)
+
+
+def enumerated(number: LengthLike, *, open: bool = False) -> Any:
+    """A member of the IntEnum in the annotation, packed as a number of type `number`.
+
+    Any other number is an error in either direction (RecordError with reason `bad-value`, EncodeError); with
+    `open` it stays an int.
+
+    >>> from enum import IntEnum
+    >>> from framewire import Record, enumerated, u8
+    >>> class Kind(IntEnum):
+    ...     PING = 1
+    >>> class Message(Record):
+    ...     kind: Kind = enumerated(u8)
+    ...     next: Kind | int = enumerated(u8, open=True)
+    >>> Message.unpack(b"\\1\\7")
+    Message(kind=<Kind.PING: 1>, next=7)
+    """
+    field = need_length_type("enumerated", "number", number)
+    options = ", open=True" if need_bool("enumerated", "open", open) else ""
+    return FieldType(f"enumerated({field!r}{options})", ENUM, field, open)
+
+
+if TYPE_CHECKING:
+
+    def const(value: object, *, init: Literal[False] = False) -> Any: ...
+    def pad(count: int, *, init: Literal[False] = False) -> Any: ...
+
+else:
+
+    def const(value):
+        """A field that always has the same value: written by itself, checked when it is read, never set.
+
+        Beside the annotation `bytes` it is these bytes; beside another type, this value of that type.
+
+        >>> from framewire import Record, const, u8
+        >>> class Hello(Record):
+        ...     magic: bytes = const(b"HI")
+        ...     version: u8 = const(2)
+        ...     mode: u8
+        >>> Hello(7).pack(), Hello.magic
+        (b'HI\\x02\\x07', b'HI')
+        """
+        return FieldType(f"const({value!r})", CONST, None, value)
+
+    def pad(count):
+        """`count` bytes (1 to 65535) of no meaning: zeros are written, anything is read.
+
+        >>> from framewire import Record, pad, u8
+        >>> class Padded(Record):
+        ...     kind: u8
+        ...     reserved: bytes = pad(3)
+        >>> Padded(1).pack(), Padded.unpack(b"\\1abc")
+        (b'\\x01\\x00\\x00\\x00', Padded(kind=1))
+        """
+        need_int("pad", "count", count, 1, 65535)
+        return FieldType(f"pad({count})", PAD, None, count)
+
+
 def _entry(entry: object) -> str:
     return f"({entry[0]!r}, {entry[1]})" if isinstance(entry, tuple) else repr(entry)
 
@@ -413,9 +532,39 @@ if TYPE_CHECKING:
     vlq: TypeAlias = int
     quicvarint: TypeAlias = int
     ber: TypeAlias = int
+    f16: TypeAlias = float
+    f32: TypeAlias = float
+    f64: TypeAlias = float
+    f16le: TypeAlias = float
+    f32le: TypeAlias = float
+    f64le: TypeAlias = float
+    rest: TypeAlias = bytes
+    str_u8: TypeAlias = str
+    str_u16: TypeAlias = str
+    str_u32: TypeAlias = str
+    str_varint: TypeAlias = str
+    bytes_u8: TypeAlias = bytes
+    bytes_u16: TypeAlias = bytes
+    bytes_u32: TypeAlias = bytes
+    bytes_varint: TypeAlias = bytes
+    list_u8 = list
+    list_u16 = list
+    list_u32 = list
+    list_varint = list
+    array_u8 = array
+    array_u16 = array
+    array_u32 = array
+    array_varint = array
 else:
     for _name in ("u8le", "i8le"):
         del _ORDINARY[_name]
     globals().update(_ORDINARY)
+    for _bits in (16, 32, 64):
+        globals()[f"f{_bits}"] = FieldType(f"f{_bits}", FLOAT, None, (_bits // 8, False))
+        globals()[f"f{_bits}le"] = FieldType(f"f{_bits}le", FLOAT, None, (_bits // 8, True))
+    for _family, _kind in (("str", STR), ("bytes", BYTES), ("list", LIST), ("array", ARRAY)):
+        for _name in ("u8", "u16", "u32", "varint"):
+            globals()[f"{_family}_{_name}"] = FieldType(f"{_family}_{_name}", _kind, _ORDINARY[_name])
+    rest = FieldType("rest", REST)
 
 NAMED: dict[str, LengthType] = _ORDINARY

@@ -20,3 +20,19 @@ cdef extern from "Python.h":
     bint is_generator "PyGen_CheckExact"(object)
 
     const Py_ssize_t PY_SSIZE_T_MAX
+
+# Halves and singles as the interpreter's own `struct` rounds them; 3.10 has the functions under other names.
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX < 0x030B0000
+    #define PyFloat_Pack2(x, p, le) _PyFloat_Pack2(x, (unsigned char *)(p), le)
+    #define PyFloat_Pack4(x, p, le) _PyFloat_Pack4(x, (unsigned char *)(p), le)
+    #define PyFloat_Unpack2(p, le) _PyFloat_Unpack2((const unsigned char *)(p), le)
+    #define PyFloat_Unpack4(p, le) _PyFloat_Unpack4((const unsigned char *)(p), le)
+    #endif
+    """
+    # -1 with an exception for what is too large.
+    int PyFloat_Pack2(double x, char *p, int little)
+    int PyFloat_Pack4(double x, char *p, int little)
+    double PyFloat_Unpack2(const char *p, int little) except? -1
+    double PyFloat_Unpack4(const char *p, int little) except? -1

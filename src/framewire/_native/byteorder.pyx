@@ -25,6 +25,8 @@ from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from ._python cimport PyFloat_Pack2, PyFloat_Pack4, PyFloat_Unpack2, PyFloat_Unpack4
+
 cdef extern from "fw_bytes.h" nogil:
     uint16_t fw_bswap16(uint16_t)
     uint32_t fw_bswap32(uint32_t)
@@ -38,20 +40,6 @@ cdef extern from "fw_bytes.h" nogil:
 
 cdef extern from "fw_swap.h" nogil:
     void fw_swap(uint8_t *dst, const uint8_t *src, size_t n, unsigned width)
-
-cdef extern from *:
-    """
-    #if PY_VERSION_HEX < 0x030B0000
-    #define PyFloat_Pack2(x, p, le) _PyFloat_Pack2(x, (unsigned char *)(p), le)
-    #define PyFloat_Pack4(x, p, le) _PyFloat_Pack4(x, (unsigned char *)(p), le)
-    #define PyFloat_Unpack2(p, le) _PyFloat_Unpack2((const unsigned char *)(p), le)
-    #define PyFloat_Unpack4(p, le) _PyFloat_Unpack4((const unsigned char *)(p), le)
-    #endif
-    """
-    int PyFloat_Pack2(double x, char *p, int little)
-    int PyFloat_Pack4(double x, char *p, int little)
-    double PyFloat_Unpack2(const char *p, int little) except? -1
-    double PyFloat_Unpack4(const char *p, int little) except? -1
 
 # Not the cimported ones: these leave their exception to be looked at, instead of raising it.
 cdef extern from "Python.h":

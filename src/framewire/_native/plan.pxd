@@ -1,4 +1,4 @@
-from ._csrc cimport fw_magic, fw_plan, fw_verb, int16_t
+from ._csrc cimport fw_field, fw_magic, fw_plan, fw_verb, int16_t
 
 
 cdef class Plan:
@@ -14,3 +14,4 @@ cdef class Plan:
 
 
 cdef Plan compile_plan(tuple plan)
+cdef int fill_field(fw_field *f, tuple spec) except -1

@@ -1,0 +1,103 @@
+"""Records against code written by hand: a fixed header (a), strings and a list (b), ten thousand numbers as a
+list (c) and as an array, records within records (d), a thousand varints (e)."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import framewire as fw
+
+from .paired import Side, timed, unrolled
+from .rivals import records as rival
+
+__all__ = ["ROWS"]
+
+
+class A(fw.Record):
+    version: fw.u8
+    kind: fw.u8
+    flags: fw.u16
+    sequence: fw.u32
+    stamp: fw.u64
+    gain: fw.f64
+
+
+class B(fw.Record):
+    name: fw.str_u16
+    topic: fw.str_u16
+    values: fw.list_u32[fw.u32]
+
+
+class C(fw.Record):
+    values: fw.list_u32[fw.u32]
+
+
+class Array(fw.Record):
+    values: fw.array_u32[fw.u32]
+
+
+class Item(fw.Record):
+    port: fw.u16
+    address: fw.u32
+    load: fw.f64
+
+
+class D(fw.Record):
+    header: A
+    items: fw.list_u16[Item]
+
+
+class E(fw.Record):
+    values: fw.list_u32[fw.varint]
+
+
+def samples() -> dict[str, fw.Record]:
+    random = Random(1)
+    header = A(1, 2, 300, 70_000, 1 << 40, 2.5)
+    numbers = [random.randrange(1 << 32) for _ in range(10_000)]
+    small = [random.randrange(1 << random.choice((7, 7, 14, 14, 21))) for _ in range(1000)]
+    return {
+        "a": header,
+        "b": B("sensor-name-12345", "topics/measurement/long", numbers[:16]),
+        "c": C(numbers),
+        "array": Array(array("I", numbers)),
+        "d": D(header, [Item(i, i * 1_000_000, i / 2) for i in range(20)]),
+        "e": E(small),
+    }
+
+
+def against(call: str, case: str) -> Callable[[int], tuple[Side, Side]]:
+    """`pack` or `unpack` of a case, several calls a repetition."""
+
+    def make(stream: int) -> tuple[Side, Side]:
+        if fw.backend != "native":
+            raise ImportError("the extension is not in use")
+        record = samples()[case]
+        by_hand = getattr(rival, f"{call}_{case}")
+        given: Any
+        if call == "pack":
+            given = record.astuple()
+            ours = Side(timed(unrolled("record.pack()", 20, record=record)), record.pack)
+        else:
+            given = record.pack()
+            cls = type(record)
+            work = timed(unrolled("cls.unpack(data)", 20, cls=cls, data=given))
+            ours = Side(work, lambda: cls.unpack(given).astuple())
+        theirs = timed(unrolled("by_hand(given)", 20, by_hand=by_hand, given=given))
+        return ours, Side(theirs, lambda: by_hand(given))
+
+    return make
+
+
+# Name, the most that ours may cost relative to the other.
+ROWS = [
+    (f"record/{call}/{case}", goal, against(call, case))
+    for call, goals in {
+        "pack": {"a": 0.60, "b": 0.15, "c": 0.30, "array": 1.1, "d": 0.25, "e": 0.05},
+        "unpack": {"a": 1.15, "b": 0.50, "c": 0.95, "array": 1.1, "d": 1.00, "e": 0.09},
+    }.items()
+    for case, goal in goals.items()
+]

@@ -1,0 +1,678 @@
+"""Records: typed binary messages, declared as annotated classes and packed in network byte order.
+
+A record class is a class with slots, one for each field that has a value. Its annotations are the field types
+of fields.py, `bool`, or other records; lengths, counts and constants are no attributes. `lower` turns each
+annotation into a type tuple, and the backend's `Program` (`_pure.records` is the specification) runs them.
+That happens on first use, because a record may name another one that is defined behind it: until then
+`pack`, `unpack` and the others are the functions of `Record`, which lower the class and are replaced by
+the program's own, so that a call goes straight to the backend.
+Nothing here reads a byte; `dataclass_transform` lets type checkers see the constructor.
+"""
+
+from __future__ import annotations
+
+import sys
+from keyword import iskeyword
+from types import MemberDescriptorType
+
+from . import _backend, errors
+from .errors import DeclarationError
+from .fields import (
+    ARRAY,
+    BOOL,
+    BYTES,
+    CONST,
+    ENUM,
+    FLOAT,
+    LIST,
+    NUMBER,
+    PAD,
+    RECORD,
+    REST,
+    STR,
+    TIERED,
+    UINT,
+    FieldType,
+    LengthType,
+    const,
+    digits,
+    enumerated,
+    hexdigits,
+    leb128,
+    pad,
+    tiered,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from typing_extensions import Buffer, Self, dataclass_transform
+else:
+
+    def dataclass_transform(**options):
+        return lambda cls: cls
+
+
+__all__ = ["Record", "Messages"]
+
+# What each record class has from its program.
+_CALLS = ("pack", "pack_into", "append_to", "size_of", "unpack", "unpack_from", "unpack_many", "missing")
+_RESERVED = frozenset(_CALLS) | {"iter_unpack", "fixed_size", "min_size", "replace", "astuple", "asdict"}
+_MOST_LISTS = 3
+_SCALARS = {1: "B", 2: "H", 4: "I", 8: "Q"}
+
+
+class _Layout:
+    """What a record class knows of itself; `program` is None until it is lowered."""
+
+    def __init__(self, names: tuple[str, ...], annotations: dict[str, Any], given: dict[str, Any]) -> None:
+        self.names = names  # of the fields with a value
+        self.annotations = annotations  # of all fields, in order
+        self.given = given  # what stood right of `=`
+        self.scope: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        self.frozen = self.kw_only = False
+        self.types: tuple[Any, ...] = ()
+        self.program: Any = None
+        self.size: tuple[int, bool, bool] | None = None  # what _measure says
+
+
+@dataclass_transform(field_specifiers=(const, pad, enumerated, leb128, digits, hexdigits, tiered))
+class RecordType(type):
+    """The class of record classes."""
+
+    _layout: _Layout
+
+    def __new__(
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        frozen: bool = False,
+        kw_only: bool = False,
+    ) -> RecordType:
+        base = next((base for base in bases if isinstance(base, RecordType)), None)
+        if base is None:
+            return super().__new__(mcls, name, bases, {**namespace, "_layout": _Layout((), {}, {})})
+        old = base._layout
+        if old.annotations and old.frozen != frozen:
+            raise DeclarationError(f"{name}: frozen must be what it is in {base.__name__}")
+        own = {
+            key: value
+            for key, value in namespace.get("__annotations__", {}).items()
+            if not str(value).startswith(("ClassVar", "typing.ClassVar", "t.ClassVar"))
+        }
+        for key in own:
+            # No field can so have a name that _write_methods uses.
+            if key in _RESERVED or key == "self" or (key.startswith("__") and key.endswith("__")):
+                raise DeclarationError(f"{name}.{key}: a field cannot have the name of a call of records")
+            if not key.isidentifier() or iskeyword(key):
+                raise DeclarationError(f"{name}.{key}: a field needs a name that Python can say")
+        for key in _RESERVED:
+            if key in namespace:
+                raise DeclarationError(f"{name}.{key}: the calls of records cannot be replaced")
+        given = {**old.given, **{key: namespace[key] for key in own if key in namespace}}
+        for key in own:
+            if key not in namespace:
+                given.pop(key, None)
+        annotations = {**old.annotations, **own}
+        names = tuple(key for key in annotations if not _is_fixed(given.get(key)))
+        space = {key: value for key, value in namespace.items() if key not in own}
+        space["__slots__"] = tuple(key for key in own if key in names and key not in old.names)
+        space["_layout"] = layout = _Layout(names, annotations, given)
+        layout.frozen, layout.kw_only = frozen, kw_only
+        for key, value in given.items():
+            if _is_fixed(value):
+                space[key] = value.detail if value.kind == CONST else bytes(value.detail)
+        if not kw_only:
+            space.setdefault("__match_args__", names)
+        if frozen:
+            space["__setattr__"] = space["__delattr__"] = _frozen
+        for key in _CALLS:
+            space[key] = Record.__dict__[key]
+        cls = super().__new__(mcls, name, bases, space)
+        _write_methods(cls, namespace)
+        frame = sys._getframe(1)
+        layout.scope = frame.f_globals, {}
+        try:
+            _resolve(cls, layout, {**frame.f_locals, name: cls})
+        except (NameError, AttributeError):
+            if frame.f_locals is not frame.f_globals:
+                layout.scope = frame.f_globals, {**frame.f_locals, name: cls}
+        return cls
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: bool) -> None:
+        super().__init__(name, bases, namespace)
+
+    @property
+    def fixed_size(cls) -> int | None:
+        """How many bytes every record of this class has, None where they differ.
+
+        >>> from framewire import Record, str_u8, u16, u32
+        >>> class Point(Record):
+        ...     x: u32
+        ...     y: u32
+        >>> class Named(Record):
+        ...     name: str_u8
+        >>> Point.fixed_size, Named.fixed_size
+        (8, None)
+        """
+        _lowered(cls)
+        least, fixed, _ = _measure(cls)
+        return least if fixed else None
+
+    @property
+    def min_size(cls) -> int:
+        """The fewest bytes that a record of this class can have."""
+        _lowered(cls)
+        return _measure(cls)[0]
+
+
+def _is_fixed(given: object) -> bool:
+    return isinstance(given, FieldType) and given.kind in (CONST, PAD)
+
+
+def _is_type(given: object) -> bool:
+    return isinstance(given, (LengthType, FieldType))
+
+
+# --- what a class is given ------------------------------------------------------------------------------
+
+
+def _write_methods(cls: RecordType, namespace: dict[str, Any]) -> None:
+    """`__init__`, `__eq__` and `__hash__`, as source: a loop over the fields costs several times more."""
+    layout = cls._layout
+    names, where = layout.names, cls.__name__
+    made: dict[str, Any] = {"__name__": cls.__module__}
+    parameters, body, optional = [], [], False
+    for name in names:
+        value = name
+        if name in layout.given and not _is_type(layout.given[name]):
+            default = made[f"__default_{name}__"] = layout.given[name]
+            optional = True
+            parameters.append(f"{name}=__default_{name}__")
+            if isinstance(default, list) and default:
+                raise DeclarationError(f"{where}.{name}: the default of a list must be empty")
+            if isinstance(default, Record) and not type(default)._layout.frozen:
+                raise DeclarationError(f"{where}.{name}: a record as default must be frozen")
+            if isinstance(default, (list, bytearray)) or hasattr(default, "typecode"):
+                value = f"__default_{name}__[:] if {name} is __default_{name}__ else {name}"
+        elif optional and not layout.kw_only:
+            raise DeclarationError(f"{where}.{name}: a field without default stands behind one that has one")
+        else:
+            parameters.append(name)
+        if layout.frozen:
+            made[f"__set_{name}__"] = getattr(cls, name).__set__
+            body.append(f" __set_{name}__(self, {value})")
+        else:
+            body.append(f" self.{name} = {value}")
+    star = "*, " if layout.kw_only and names else ""
+    values = "".join(f"{{0}}.{name}, " for name in names)
+    mine, theirs = values.format("self"), values.format("other")
+    source = [f"def __init__(self, {star}{', '.join(parameters)}):", *body, " pass"]
+    source += ["def __eq__(self, other):", " if type(other) is not type(self): return NotImplemented"]
+    source += [f" return ({mine}) == ({theirs})"]
+    source += ["def __hash__(self):", f" return hash(({mine}))"]
+    exec("\n".join(source), made)
+    for key in ("__init__", "__eq__"):
+        if key not in namespace:
+            made[key].__qualname__ = f"{cls.__qualname__}.{key}"
+            setattr(cls, key, made[key])
+    if "__hash__" not in namespace:
+        cls.__hash__ = made["__hash__"] if layout.frozen else None  # type: ignore[assignment]
+
+
+def _resolve(cls: RecordType, layout: _Layout, names: dict[str, Any]) -> None:
+    """Lower the annotations to types, in which RECORD still holds a class.
+
+    NameError or AttributeError for what is not there yet."""
+    outer = sys.modules[cls.__module__].__dict__ if cls.__module__ in sys.modules else {}
+    scope = {**layout.scope[0], **outer, **layout.scope[1], **names, cls.__name__: cls}
+    types = []
+    for name, annotation in layout.annotations.items():
+        where = f"{cls.__name__}.{name}"
+        annotation = _evaluated(annotation, scope)
+        given = layout.given.get(name)
+        if _is_fixed(given):
+            kind = _lower_fixed(where, annotation, given, scope)
+        elif isinstance(given, FieldType) and given.kind == ENUM:
+            kind = _lower_enum(where, annotation, given, scope)
+        else:
+            kind = lower(where, given if _is_type(given) else annotation, scope)
+        if kind[0] == REST and name != list(layout.annotations)[-1]:
+            raise DeclarationError(f"{where}: rest must be the last field")
+        types.append((name, kind))
+    layout.types = tuple(types)
+
+
+def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
+    return eval(annotation, scope) if isinstance(annotation, str) else annotation
+
+
+def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) -> tuple[Any, ...]:
+    """The type tuple of an annotation: (kind, least, plain, ...) with, behind these,
+
+    NUMBER: spec of LengthType, least and greatest value; STR, BYTES: the same of the size; LIST: the same of
+    the count, type of the items; ARRAY: the same, type of the items, their `array` typecode; FLOAT: width,
+    little; CONST: bytes; ENUM: as NUMBER, name, members by number, whether it has no others; RECORD: the
+    class, in whose place a backend finds its program.
+    `least` and `plain` are -1 and False where a record decides: `_lowered` knows them."""
+    if isinstance(annotation, LengthType):
+        if annotation.spec[0] == TIERED and annotation.spec[10][1]:
+            raise DeclarationError(f"{where}: {annotation!r} has bytes that belong to a header (follow)")
+        low = -annotation.maximum - 1 if annotation.spec[0] == UINT and annotation.spec[3] else 0
+        plain = annotation.spec[0] == UINT
+        return NUMBER, annotation.narrowest, plain, annotation.spec, low, annotation.maximum
+    if annotation is bool:
+        return BOOL, 1, True
+    if isinstance(annotation, RecordType) and annotation is not Record:
+        return RECORD, -1, False, annotation
+    if not isinstance(annotation, FieldType) or annotation.kind in (CONST, PAD):
+        shown = getattr(annotation, "__name__", None) or repr(annotation)
+        raise DeclarationError(f"{where}: {shown} does not say how it is packed: use u32, f64, str_u16 ...")
+    kind = annotation.kind
+    if kind == FLOAT:
+        width, little = annotation.detail
+        return FLOAT, width, True, width, little
+    if kind == REST:
+        return REST, 0, False
+    assert annotation.length is not None
+    count = lower(where, annotation.length, scope)
+    if kind in (STR, BYTES):
+        return kind, count[1], False, *count[3:]
+    if annotation.detail is None:
+        raise DeclarationError(f"{where}: {annotation!r} of what? Write {annotation!r}[u32]")
+    if lists == _MOST_LISTS:
+        raise DeclarationError(f"{where}: lists within lists, more than {_MOST_LISTS} deep")
+    item = lower(where, _evaluated(annotation.detail, scope), scope, lists + 1)
+    if item[0] == REST:
+        raise DeclarationError(f"{where}: rest cannot be in a list")
+    if kind == LIST:
+        return LIST, count[1], False, *count[3:], item
+    typecode = {2: "", 4: "f", 8: "d"}[item[3]] if item[0] == FLOAT else ""
+    if item[0] == NUMBER and item[3][0] == UINT:
+        typecode = _SCALARS.get(item[1], "")
+        typecode = typecode.lower() if item[3][3] else typecode
+    if not typecode:
+        raise DeclarationError(f"{where}: an array is of integers of 1, 2, 4 or 8 bytes, f32 or f64")
+    return ARRAY, count[1], False, *count[3:], item, typecode
+
+
+def _lower_fixed(where: str, annotation: Any, given: Any, scope: dict[str, Any]) -> tuple[Any, ...]:
+    if given.kind == PAD:
+        return PAD, given.detail, True
+    value = given.detail
+    if annotation is not bytes:
+        # A program of its own packs the value once, and says what is wrong with it.
+        single: Any = RecordType("const", (Record,), {"__annotations__": {"value": annotation}})
+        try:
+            value = single(value).pack()
+        except errors.EncodeError as error:
+            raise DeclarationError(f"{where}: {error}") from None
+    if not isinstance(value, bytes) or not value:
+        raise DeclarationError(f"{where}: a constant must be some bytes, not {value!r}")
+    return CONST, len(value), False, value
+
+
+def _lower_enum(where: str, annotation: Any, given: FieldType, scope: dict[str, Any]) -> tuple[Any, ...]:
+    # `Kind | int` is the true type of an open one.
+    choices = getattr(annotation, "__args__", (annotation,))
+    cls: Any = next((one for one in choices if hasattr(one, "__members__") and issubclass(one, int)), None)
+    if cls is None or any(base.__name__ == "Flag" for base in cls.__mro__):
+        raise DeclarationError(f"{where}: {given!r} needs an IntEnum as annotation, not {annotation!r}")
+    members = {int(member): member for member in cls}
+    number = lower(where, given.length, scope)
+    return ENUM, number[1], False, *number[3:], cls.__name__, members, not given.detail
+
+
+# --- lowering a class -----------------------------------------------------------------------------------
+
+
+def _lowered(cls: RecordType) -> _Layout:
+    """The layout of `cls`, with its program and those of all records inside of it."""
+    if cls._layout.program is None:
+        if cls is Record:
+            raise DeclarationError("Record: declare a class of your own with it as base")
+        _lower_classes(cls)
+    return cls._layout
+
+
+def _lower_classes(cls: RecordType) -> None:
+    found: list[RecordType] = []
+    queue = [cls]
+    while queue:
+        one = queue.pop()
+        if one in found or one._layout.program is not None:
+            continue
+        found.append(one)
+        if len(one._layout.types) != len(one._layout.annotations):
+            try:
+                _resolve(one, one._layout, {})
+            except (NameError, AttributeError) as error:
+                raise DeclarationError(f"{one.__name__}: {error}") from None
+            one._layout.scope = {}, {}
+        queue += [inner for _, kind in one._layout.types for inner in _inner(kind)]
+        # Backends make instances without asking, and reach for the values in their slots.
+        object.__new__(one)  # type: ignore[arg-type]
+        for name in one._layout.names:
+            member = getattr(one, name, None)
+            if type(member) is not MemberDescriptorType or member.__objclass__ not in one.__mro__:
+                raise DeclarationError(f"{one.__name__}.{name}: something else has the name of this field")
+    for one in found:
+        _measure(one)
+    programs = {one: _backend.records.Program(one.__name__, one) for one in found}
+    for one in found:
+        types = one._layout.types
+        programs[one].build(tuple((n, _final(f"{one.__name__}.{n}", kind, programs)) for n, kind in types))
+    for one in found:
+        one._layout.program = programs[one]
+        for name, call in programs[one].calls().items():
+            setattr(one, name, call)
+
+
+def _inner(kind: tuple[Any, ...]) -> list[RecordType]:
+    """The record class in a type, if there is one."""
+    if kind[0] == LIST:
+        return _inner(kind[6])
+    return [kind[3]] if kind[0] == RECORD else []
+
+
+def _measure(cls: RecordType, outer: tuple[RecordType, ...] = ()) -> tuple[int, bool, bool]:
+    """(least size, whether it is the only one, whether no byte can be wrong) of a record."""
+    if cls in outer:
+        raise DeclarationError(f"{cls.__name__}: it contains itself, so it has no end: use a list")
+    layout = cls._layout
+    if layout.size is not None:
+        return layout.size
+    least, fixed, plain = 0, True, True
+    for name, kind in layout.types:
+        if kind[0] == RECORD:
+            size, is_fixed, is_plain = _measure(kind[3], (*outer, cls))
+            if _ends_open(kind[3]) and name != layout.types[-1][0]:
+                raise DeclarationError(f"{cls.__name__}.{name}: what ends with rest must be the last field")
+        else:
+            size, is_plain = kind[1], kind[2]
+            is_fixed = is_plain or kind[0] == CONST
+            if kind[0] in (NUMBER, ENUM):
+                is_fixed = kind[3][0] in (UINT, 6, 8)
+        least, fixed, plain = least + size, fixed and is_fixed, plain and is_plain
+    layout.size = least, fixed, plain
+    return layout.size
+
+
+def _ends_open(cls: RecordType) -> bool:
+    last: tuple[Any, ...] = cls._layout.types[-1][1] if cls._layout.types else (NUMBER,)
+    return last[0] == REST or (last[0] == RECORD and _ends_open(last[3]))
+
+
+def _final(where: str, kind: tuple[Any, ...], programs: Mapping[RecordType, Any]) -> tuple[Any, ...]:
+    """The type as a backend gets it."""
+    if kind[0] == RECORD:
+        least, _, plain = _measure(kind[3])
+        return RECORD, least, plain, programs.get(kind[3]) or kind[3]._layout.program
+    if kind[0] != LIST:
+        return kind
+    if kind[6][0] == RECORD and _ends_open(kind[6][3]):
+        raise DeclarationError(f"{where}: rest cannot be in a list")
+    item = _final(where, kind[6], programs)
+    if item[1] == 0:
+        # Or four bytes of a hostile peer would ask for four billion of them.
+        raise DeclarationError(f"{where}: its items have no bytes, so nothing limits their number")
+    return *kind[:6], item
+
+
+def _restored(cls: RecordType, values: tuple[Any, ...]) -> Any:
+    """A record out of its pickle."""
+    record: Any = object.__new__(cls)  # type: ignore[arg-type]
+    for name, value in zip(cls._layout.names, values):
+        getattr(cls, name).__set__(record, value)
+    return record
+
+
+# --- the face -------------------------------------------------------------------------------------------
+
+
+class Record(metaclass=RecordType):
+    """The base class of records: annotate a class with field types, and it packs and unpacks.
+
+    Byte order is the network's; a type that ends in `le` is little-endian. Class options: `frozen=True`
+    (no field can be set, hashable), `kw_only=True`. Fields have defaults as in any class. Records compare,
+    pickle and copy by the values of their fields. What a field may hold is checked when it is packed: then
+    EncodeError names the field. Bytes that are no such record are RecordError: reason `truncated`,
+    `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-value` (of an enumeration), `bad-text` (no
+    UTF-8) or `too-deep` (more than 64 records within each other). A count is compared with the bytes that
+    are left before anything is allocated for it.
+
+    >>> import framewire as fw
+    >>> class Sample(fw.Record):
+    ...     sensor: fw.u16
+    ...     name: fw.str_u8
+    ...     values: fw.list_u16[fw.f32] = []
+    >>> data = Sample(7, "t1", [20.5]).pack()
+    >>> data.hex(" ")
+    '00 07 02 74 31 00 01 41 a4 00 00'
+    >>> Sample.unpack(data)
+    Sample(sensor=7, name='t1', values=[20.5])
+    >>> Sample.unpack(data[:-1])
+    Traceback (most recent call last):
+    framewire.errors.RecordError: Sample.values[0]: 4 bytes needed at offset 7, 3 left
+    >>> Sample(70000, "t1").pack()
+    Traceback (most recent call last):
+    framewire.errors.EncodeError: Sample.sensor: 70000 is not in 0..65535
+    """
+
+    __slots__ = ()
+
+    def pack(self) -> bytes:
+        """The record as bytes. EncodeError names the field that cannot be packed.
+
+        >>> from framewire import Record, u16
+        >>> class Port(Record):
+        ...     number: u16
+        >>> Port(80).pack()
+        b'\\x00P'
+        """
+        return _lowered(type(self)).program.pack(self)  # type: ignore[no-any-return]
+
+    def pack_into(self, buffer: Buffer, offset: int = 0) -> int:
+        """Write the record into a writable buffer at `offset`; returns where it ends.
+
+        EncodeError as `pack`; BufferError if it does not fit, IndexError if `offset` is not in the buffer,
+        TypeError if that is read-only. After an error nothing was written.
+        """
+        return _lowered(type(self)).program.pack_into(self, buffer, offset)  # type: ignore[no-any-return]
+
+    def append_to(self, target: bytearray) -> None:
+        """Append the record to `target`; EncodeError as `pack`, and then nothing was appended."""
+        _lowered(type(self)).program.append_to(self, target)
+
+    def size_of(self) -> int:
+        """How many bytes `pack` would give; EncodeError as `pack`."""
+        return _lowered(type(self)).program.size_of(self)  # type: ignore[no-any-return]
+
+    @classmethod
+    def unpack(cls, data: Buffer) -> Self:
+        """The record that `data` is. RecordError if it is no such record, or if bytes are left over."""
+        return _lowered(cls).program.unpack(data)  # type: ignore[no-any-return]
+
+    @classmethod
+    def unpack_from(cls, data: Buffer, offset: int = 0) -> tuple[Self, int]:
+        """(the record at `offset`, where it ends); RecordError as `unpack`, IndexError for a bad offset.
+
+        >>> from framewire import Record, u16
+        >>> class Port(Record):
+        ...     number: u16
+        >>> Port.unpack_from(b"xx\\0P...", 2)
+        (Port(number=80), 4)
+        """
+        return _lowered(cls).program.unpack_from(data, offset)  # type: ignore[no-any-return]
+
+    @classmethod
+    def iter_unpack(cls, data: Buffer) -> Iterator[Self]:
+        """The records that stand in `data` one behind the other, each made when it is asked for.
+
+        RecordError as `unpack`, also for a last one that is not whole; its offset is that in `data`.
+        DeclarationError for a class whose records may have no bytes.
+
+        >>> from framewire import Record, u16
+        >>> class Port(Record):
+        ...     number: u16
+        >>> [port.number for port in Port.iter_unpack(b"\\0P\\1\\xbb")]
+        [80, 443]
+        """
+        unpack_from, at = _lowered(cls).program.unpack_from, 0
+        if cls.min_size == 0:
+            raise errors.record_uncountable(cls.__name__)
+        view = memoryview(data)
+        while at < view.nbytes:
+            record, at = unpack_from(view, at)
+            yield record
+
+    @classmethod
+    def unpack_many(cls, data: Buffer, count: int) -> list[Self]:
+        """The `count` records that `data` is; RecordError as `unpack`, ValueError for a negative count.
+
+        DeclarationError for a class whose records may have no bytes.
+
+        >>> from framewire import Record, u16
+        >>> class Port(Record):
+        ...     number: u16
+        >>> Port.unpack_many(b"\\0P\\1", 2)
+        Traceback (most recent call last):
+        framewire.errors.RecordError: Port[1].number: 2 bytes needed at offset 2, 1 left
+        """
+        return _lowered(cls).program.unpack_many(data, count)  # type: ignore[no-any-return]
+
+    @classmethod
+    def missing(cls, data: Buffer, offset: int = 0) -> int:
+        """How many bytes the record at `offset` lacks at least, 0 if it is whole. Makes no objects.
+
+        RecordError for what no further bytes can mend, except text that is no UTF-8; IndexError for a bad
+        offset. Without an end of its own (`rest`) a record is whole as soon as it can be.
+
+        >>> from framewire import Record, str_u8
+        >>> class Name(Record):
+        ...     name: str_u8
+        >>> Name.missing(b""), Name.missing(b"\\5ab"), Name.missing(b"\\2abc")
+        (1, 3, 0)
+        """
+        return _lowered(cls).program.missing(data, offset)  # type: ignore[no-any-return]
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values for some fields; TypeError for a field that there is not.
+
+        >>> from framewire import Record, u16
+        >>> class Port(Record):
+        ...     number: u16
+        >>> Port(80).replace(number=443)
+        Port(number=443)
+        """
+        return type(self)(**{**{name: getattr(self, name) for name in type(self)._layout.names}, **changes})
+
+    def astuple(self) -> tuple[Any, ...]:
+        """The values of the fields, with tuples in place of records, also of those in lists."""
+        return tuple(_plain(getattr(self, name), "astuple") for name in type(self)._layout.names)
+
+    def asdict(self) -> dict[str, Any]:
+        """The values of the fields by name, with dicts in place of records, also of those in lists.
+
+        >>> from framewire import Record, list_u8, u16
+        >>> class Port(Record):
+        ...     number: u16
+        >>> class Ports(Record):
+        ...     open: list_u8[Port]
+        >>> Ports([Port(80)]).asdict(), Ports([Port(80)]).astuple()
+        ({'open': [{'number': 80}]}, ([(80,)],))
+        """
+        return {name: _plain(getattr(self, name), "asdict") for name in type(self)._layout.names}
+
+    def __repr__(self) -> str:
+        values = (f"{name}={getattr(self, name)!r}" for name in type(self)._layout.names)
+        return f"{type(self).__name__}({', '.join(values)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), tuple(getattr(self, name) for name in type(self)._layout.names))
+
+
+def _frozen(self: Record, name: str, value: object = None) -> None:
+    """`__setattr__` and `__delattr__` of frozen classes; in others it would cost each assignment."""
+    raise AttributeError(f"{type(self).__name__} is frozen: replace({name}=...) makes another one")
+
+
+def _plain(value: Any, how: str) -> Any:
+    if isinstance(value, Record):
+        return getattr(value, how)()
+    if isinstance(value, list):
+        return [_plain(one, how) for one in value]
+    return tuple(_plain(one, how) for one in value) if isinstance(value, tuple) else value
+
+
+class Messages:
+    """A codec for several record classes: a tag in front says which one a message is.
+
+    `tag` is the type of the tag, a number; `table` maps each tag to its record class. Give it as `codec=` of
+    a connection. The table is copied, and thread-safe as nothing changes it.
+
+    >>> import framewire as fw
+    >>> class Login(fw.Record):
+    ...     user: fw.str_u8
+    >>> class Chat(fw.Record):
+    ...     text: fw.str_u16
+    >>> messages = fw.Messages(fw.u8, {1: Login, 2: Chat})
+    >>> messages.encode(Chat("hi"))
+    b'\\x02\\x00\\x02hi'
+    >>> messages.decode(b"\\1\\3bob")
+    Login(user='bob')
+    >>> messages.decode(b"\\3")
+    Traceback (most recent call last):
+    framewire.errors.RecordError: Messages.tag: the tag 3 at offset 0 is not in the table
+    """
+
+    def __init__(self, tag: type[int] | LengthType, table: Mapping[int, type[Record]]) -> None:
+        if not isinstance(tag, LengthType):
+            raise TypeError(f"Messages: tag must be the type of a number such as u8, not {tag!r}")
+        self._tag: Any = RecordType("Messages", (Record,), {"__annotations__": {"tag": tag}})
+        self._classes: dict[int, type[Record]] = dict(table)
+        self._tags: dict[type[Record], bytes] = {}
+        for number, cls in self._classes.items():
+            if not isinstance(cls, RecordType) or cls is Record:
+                raise TypeError(f"Messages: the tag {number} must have a record class, not {cls!r}")
+            if cls in self._tags:
+                raise DeclarationError(f"Messages: {cls.__name__} has two tags")
+            try:
+                self._tags[cls] = self._tag(number).pack()
+            except errors.EncodeError as error:
+                raise DeclarationError(str(error)) from None
+        self._type = tag
+        # A tag of fixed width is looked up as it stands on the wire.
+        self._width = tag.narrowest if tag.fixed else 0
+        self._by_wire = {wire: cls for cls, wire in self._tags.items()}
+
+    def __repr__(self) -> str:
+        table = ", ".join(f"{tag}: {cls.__name__}" for tag, cls in self._classes.items())
+        return f"Messages({self._type!r}, {{{table}}})"
+
+    def encode(self, message: Record) -> bytes:
+        """The tag and the bytes of `message`; EncodeError as its `pack`, or if its class has no tag."""
+        tag = self._tags.get(type(message))
+        if tag is None:
+            names = ", ".join(cls.__name__ for cls in self._tags)
+            raise errors.record_type("Messages", (), f"one of {names}", message)
+        return tag + message.pack()
+
+    def decode(self, data: Buffer) -> Record:
+        """The record that `data` is; RecordError as its `unpack`, or for a tag that is not in the table."""
+        at = self._width
+        cls = self._by_wire.get(data[:at]) if at and type(data) is bytes else None
+        if cls is None:
+            found, at = self._tag.unpack_from(data)
+            cls = self._classes.get(found.tag)
+            if cls is None:
+                raise errors.record_fault(errors.TAG, "Messages", ("tag",), 0, found.tag)
+        message, end = cls.unpack_from(data, at)
+        size = len(data) if type(data) is bytes else memoryview(data).nbytes
+        if end != size:
+            raise errors.record_fault(errors.BEHIND, cls.__name__, (), end, size - end)
+        return message

@@ -1,0 +1,238 @@
+"""Records against hostile bytes, values that fight back, and a machine without memory."""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import os
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import peak_memory
+from test_records import declared, needs_native, outcome, sample
+
+import framewire as fw
+from framewire import fields
+
+
+@pytest.mark.parametrize("count", [1 << 29, 1 << 61, (1 << 62) + 1, (1 << 64) - 1])
+def test_counts_that_nothing_can_hold(count: int, backend: Any) -> None:
+    """C04: compared with what is left, before anything is allocated or multiplied."""
+    head = declared("Count", {"n": fw.varint})(count).pack()
+    Sample = sample()
+    for annotation in (fw.list_varint[fw.u32], fw.list_varint[Sample], fw.array_varint[fw.u64]):
+        cls = declared("Many", {"x": annotation})
+        data = head + bytes(20)
+        assert peak_memory(lambda cls=cls, data=data: outcome(lambda: cls.unpack(data))) < 100_000
+        width = 8 if annotation.kind == fields.ARRAY else 4
+        lacks = "load: 8" if annotation.detail is Sample else ""
+        with pytest.raises(
+            fw.RecordError, match=rf"^Many\.x\[[0-9]+\].*{lacks or width} bytes needed at offset "
+        ):
+            cls.unpack(data)
+        assert cls.missing(data) > 1 << 30
+    for annotation in (fw.str_varint, fw.bytes_varint):
+        cls = declared("Large", {"x": annotation})
+        with pytest.raises(
+            fw.RecordError, match=f"^Large.x: {count} bytes needed at offset {len(head)}, 3 left"
+        ):
+            cls.unpack(head + b"abc")
+        assert cls.missing(head + b"abc") == min(count, (1 << 63) - 1) - 3
+
+
+def test_levels(backend: Any) -> None:
+    """C09: 64 levels of records, not one more, in either direction; a cycle ends too."""
+
+    class Deep(fw.Record):
+        children: fw.list_u8[Deep]
+
+    def nested(levels: int) -> Any:
+        record = Deep([])
+        for _ in range(levels - 1):
+            record = Deep([record])
+        return record
+
+    wire = nested(64).pack()
+    assert wire == b"\1" * 63 + b"\0" and Deep.unpack(wire) == nested(64) and Deep.missing(wire) == 0
+    for data in (b"\1" + wire, b"\1" * 1_000_000):
+        for read in (Deep.unpack, Deep.missing):
+            with pytest.raises(
+                fw.RecordError, match="more than 64 records within each other at offset 64$"
+            ) as caught:
+                read(data)
+            assert caught.value.path == ".".join(["children[0]"] * 64) and caught.value.reason == "too-deep"
+    loop = Deep([])
+    loop.children.append(loop)
+    for record in (nested(65), loop):
+        with pytest.raises(fw.EncodeError, match="more than 64 records within each other$"):
+            record.pack()
+    lists = declared("Lists", {"x": fw.list_u8[fw.list_u8[fw.list_u8["Lists"]]]})
+    wire = b"\1\1\1" * 63 + b"\0"
+    assert lists.unpack(wire).pack() == wire and lists.missing(wire) == 0
+    for read in (lists.unpack, lists.missing):
+        with pytest.raises(fw.RecordError, match="more than 64 records within each other"):
+            read(b"\1" * 1000)
+
+
+def test_the_kth_item_is_bad(backend: Any) -> None:
+    """C05: what was made before the fault goes away with it."""
+    cls = declared("Names", {"x": fw.list_u8[fw.str_u8]})
+    good = cls(["ab"] * 9).pack()
+    for k in range(9):
+        bad = bytearray(good)
+        bad[1 + 3 * k + 1] = 0xFF
+        with pytest.raises(fw.RecordError, match=rf"^Names\.x\[{k}\]: the byte 0xff at offset {2 + 3 * k} "):
+            cls.unpack(bad)
+        with pytest.raises(fw.EncodeError, match=rf"^Names\.x\[{k}\]: a str is needed, not int$"):
+            cls([*["ab"] * k, 7, *["ab"] * (8 - k)]).pack()
+
+
+class Changing:
+    """Changes a list while it is asked for its number."""
+
+    def __init__(self, change: Callable[[], object]) -> None:
+        self.change = change
+
+    def __index__(self) -> int:
+        self.change()
+        return 1
+
+    def __float__(self) -> float:
+        self.change()
+        return 1.0
+
+
+@pytest.mark.parametrize("name", ["u16", "f64", "varint", "u24"])
+def test_lists_that_change_while_they_are_packed(name: str, backend: Any) -> None:
+    cls = declared("Many", {"x": fw.list_u8[getattr(fw, name)]})
+    for change in ("clear", "append", "pop"):
+        items: list[Any] = [1, 2, 3]
+        call = {"clear": items.clear, "append": lambda items=items: items.append(1), "pop": items.pop}[change]
+        items.insert(1, Changing(call))
+        with pytest.raises(fw.EncodeError, match=r"^Many\.x: the list was changed while it was packed$"):
+            cls(items).pack()
+    record: Any = None
+    two = declared("Two", {"x": getattr(fw, name), "y": fw.list_u8[fw.u8]})
+
+    def drop() -> None:
+        record.y = None
+        gc.collect()
+
+    record = two(Changing(drop), [1, 2])
+    with pytest.raises(fw.EncodeError, match=r"^Two\.y: a list or a tuple is needed, not NoneType$"):
+        record.pack()
+    target = bytearray(b"12")
+    record = two(Changing(target.clear), [])
+    wire = record.pack()
+    target += b"34"
+    assert record.append_to(target) is None
+    assert target == wire, "what the value's own code does to the target comes first"
+
+
+def test_the_users_exceptions_pass(backend: Any) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("mine")
+
+    for name in ("u8", "u24", "varint", "f32", "f64"):
+        annotation = getattr(fw, name)
+        for cls in (
+            declared("One", {"x": annotation}),
+            declared("Three", {"x": annotation, "y": annotation, "z": annotation}),
+            declared("Many", {"x": fw.list_u8[annotation]}),
+        ):
+            values = [Changing(fail)] * len(cls._layout.names)
+            if cls.__name__ == "Many":
+                values = [values]  # type: ignore[list-item]
+            with pytest.raises(ZeroDivisionError, match="^mine$"):
+                cls(*values).pack()
+
+
+def test_nothing_leaks(backend: Any) -> None:
+    Sample = sample()
+    cls = declared(
+        "All", {"a": fw.str_u8, "b": fw.list_u8[Sample], "c": fw.array_u8[fw.u16], "d": fw.bytes_u8}
+    )
+    good = cls("é", [Sample(1, 2, 3.0)] * 3, [1, 2], b"x" * 200).pack()
+    bad = cls("é", [Sample(1, 2, 3.0)] * 3, [1, "x"], b"x" * 2000)
+
+    def work() -> None:
+        for n in range(len(good)):
+            outcome(lambda n=n: cls.unpack(good[:n]))
+        record = cls.unpack(good)
+        record.pack(), outcome(bad.pack), cls.missing(good), record.replace(d=bytes(255)).pack()
+
+    work()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(20):
+        work()
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 100
+    gone = weakref.ref(declared("Gone", {"x": fw.list_u8["Gone"]}))
+    held = gone()
+    assert held is not None and held.unpack(b"\0").pack() == b"\0"
+    del held
+    gc.collect()
+    assert gone() is None, "a class and its program keep each other alive"
+
+
+NO_MEMORY = """
+import _testcapi, gc, sys
+import framewire as fw
+from array import array
+
+class Item(fw.Record):
+    a: fw.u16
+    b: fw.f64
+
+class All(fw.Record):
+    name: fw.str_u8
+    raw: fw.bytes_u16
+    items: fw.list_u8[Item]
+    numbers: fw.list_u8[fw.u64]
+    values: fw.array_u8[fw.u32]
+
+items = [Item(i, i / 2) for i in range(20)]
+record = All("h\u00e9llo", bytes(1500), items, [1 << 60] * 3, array("I", [1, 2]))
+data = record.pack()
+
+def attempts(call):
+    failures = at = clean = 0
+    while clean < 20:
+        _testcapi.set_nomemory(at, at + 1)
+        try:
+            call()
+            failed = False
+        except MemoryError:
+            failed = True
+        except fw.RecordError:
+            failed = False
+        finally:
+            _testcapi.remove_mem_hooks()
+        failures, clean, at = failures + failed, 0 if failed else clean + 1, at + 1
+    return failures
+
+calls = [lambda: All.unpack(data), lambda: All.unpack_many(data * 2, 2), lambda: All.unpack(data[:-1])]
+for call in (*calls, record.pack):
+    attempts(call)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    assert attempts(call) > 0
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 60
+assert All.unpack(data) == record and record.pack() == data
+"""
+
+
+@needs_native
+@pytest.mark.skipif(importlib.util.find_spec("_testcapi") is None, reason="no _testcapi to take memory away")
+def test_no_memory_at_any_point() -> None:
+    source = Path(fw.__file__).parent.parent
+    kept = {**os.environ, "FRAMEWIRE_BACKEND": "native", "PYTHONPATH": str(source)}
+    done = subprocess.run([sys.executable, "-c", NO_MEMORY], env=kept, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,102 @@
+"""What mypy and pyright say about records; see framings.py."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any
+
+from typing_extensions import assert_type
+
+import framewire as fw
+
+
+class Sample(fw.Record):
+    port: fw.u16
+    load: fw.f64le
+    good: bool = True
+
+
+class Report(fw.Record, frozen=True):
+    magic: bytes = fw.const(b"RP")
+    size: int = fw.leb128(max_bytes=4)
+    name: fw.str_u16
+    raw: fw.bytes_varint
+    first: Sample
+    samples: fw.list_u16[Sample]
+    rows: fw.list_u8[fw.list_u8[fw.u32]]
+    values: fw.array_u32[fw.u32]
+    floats: fw.array_u8[fw.f32]
+    hole: bytes = fw.pad(2)
+    note: fw.str_u8 = ""
+    tail: fw.rest = b""
+
+
+class Kind(IntEnum):
+    PING = 1
+
+
+class Message(fw.Record):
+    kind: Kind = fw.enumerated(fw.u8)
+    other: Kind | int = fw.enumerated(fw.u16, open=True)
+
+
+message = Message(Kind.PING, 7)
+assert_type(message.kind, Kind)
+assert_type(message.other, "Kind | int")
+Message(1, 2)  # type: ignore[arg-type]
+
+sample = Sample(1, 2.5)
+report = Report(300, "name", b"raw", sample, [sample], [[1]], array("I", [1]), array("f", [1.0]), tail=b"x")
+assert_type(sample.port, int)
+assert_type(sample.load, float)
+assert_type(sample.good, bool)
+assert_type(report.size, int)
+assert_type(report.name, str)
+assert_type(report.raw, bytes)
+assert_type(report.first, Sample)
+assert_type(report.samples, list[Sample])
+assert_type(report.rows, list[list[int]])
+assert_type(report.values, "array[int]")
+assert_type(report.floats, "array[float]")
+assert_type(report.magic, bytes)
+assert_type(report.tail, bytes)
+
+Sample(1)  # type: ignore[call-arg]
+Sample("1", 2.0)  # type: ignore[arg-type]
+Sample(1, 2.0, nonsense=3)  # type: ignore[call-arg]
+report.name = "other"  # type: ignore[misc]
+sample.port = "80"  # type: ignore[assignment]
+
+# --- calls ----------------------------------------------------------------------------------------------
+
+assert_type(sample.pack(), bytes)
+assert_type(sample.pack_into(bytearray(9), 1), int)
+assert_type(sample.size_of(), int)
+assert_type(Sample.unpack(b""), Sample)
+assert_type(Sample.unpack_from(memoryview(b""), offset=1), tuple[Sample, int])
+assert_type(Sample.iter_unpack(b""), Iterator[Sample])
+assert_type(Sample.unpack_many(b"", 3), list[Sample])
+assert_type(Sample.missing(b""), int)
+assert_type(Sample.fixed_size, int | None)
+assert_type(Sample.min_size, int)
+assert_type(sample.replace(port=2), Sample)
+assert_type(sample.asdict(), dict[str, Any])
+sample.append_to([])  # type: ignore[arg-type]
+Sample.unpack("text")  # type: ignore[arg-type]
+
+messages = fw.Messages(fw.u8, {1: Sample, 2: Report})
+assert_type(messages.encode(report), bytes)
+assert_type(messages.decode(b""), fw.Record)
+fw.Messages(fw.u8, {1: int})  # type: ignore[dict-item]
+fw.connect("tcp://:1", fw.LengthPrefixed(fw.u16), codec=messages)
+
+match messages.decode(b""):
+    case Sample(port, load):
+        assert_type(port, int)
+        assert_type(load, float)
+    case Report(name=name):
+        assert_type(name, str)
+    case _:
+        pass
