@@ -850,11 +850,10 @@ def test_workers_end_with_the_process_that_began_them(
 
     def gone() -> bool:
         try:
-            os.kill(worker, 0)
-        except ProcessLookupError:
+            with open(f"/proc/{worker}/stat") as file:
+                return file.read().split(") ")[1][0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
             return True
-        with open(f"/proc/{worker}/stat") as file:
-            return file.read().split(") ")[1][0] == "Z"
 
     until(gone, 20)
 
