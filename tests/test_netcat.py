@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import product
 from pathlib import Path
 
@@ -397,7 +397,11 @@ def say(address: str, stream: bytes) -> None:
 
 
 def all_say(address: str, streams: list[bytes]) -> list[threading.Thread]:
-    threads = [threading.Thread(target=say, args=(address, stream), daemon=True) for stream in streams]
+    def one(stream: bytes) -> None:
+        with suppress(ConnectionError):  # enough has come from the others
+            say(address, stream)
+
+    threads = [threading.Thread(target=one, args=(stream,), daemon=True) for stream in streams]
     for thread in threads:
         thread.start()
     return threads

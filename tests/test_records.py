@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import copy
+import gc
 import math
 import pickle
 import socket
 import struct
+import sys
+import typing
 from array import array
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import IntEnum, IntFlag
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -604,18 +610,154 @@ def test_what_cannot_be_declared(make: Callable[[], Any], text: str, backend: An
 def test_a_slot_is_a_slot(backend: Any) -> None:
     """The native backend reaches for the slots without looking: whatever else has the name is refused."""
 
-    class Shadow(Sample):
-        port = property(lambda self: 1)  # type: ignore[assignment]
+    with pytest.raises(fw.DeclarationError, match=r"Shadow\.port: something else has the name of this field"):
+        Type("Shadow", (Sample,), {"port": property(lambda self: 1)})
 
     class Borrowed(fw.Record):
         x: fw.u8
 
     Borrowed.x = Node.tag
-    for cls in (Shadow, Borrowed):
-        with pytest.raises(fw.DeclarationError, match="something else has the name of this field"):
-            cls.unpack(b"")
+    with pytest.raises(fw.DeclarationError, match="something else has the name of this field"):
+        Borrowed.unpack(b"")
     with pytest.raises(TypeError):
         Type("Both", (fw.Record, dict), {"__annotations__": {"x": fw.u8}}).unpack(b"\1")
+
+
+def module_of(name: str, source: str, monkeypatch: pytest.MonkeyPatch, **names: Any) -> Any:
+    """A module of its own, with its own meaning of names."""
+    module = ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    vars(module).update(fw=fw, **names)
+    exec("from __future__ import annotations\n" + source, vars(module))
+    return module
+
+
+def test_an_inherited_field_means_what_it_meant(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "class Base(fw.Record):\n x: Id\n"
+    first = module_of("first_of_records", source, monkeypatch, Id=fw.u16)
+    names = {"Base": first.Base, "Id": fw.u64}
+    later = module_of("later_of_records", "class Sub(Base):\n y: Id\n", monkeypatch, **names)
+    assert later.Sub(1, 2).pack() == b"\0\1" + bytes(7) + b"\2"
+    waiting = module_of("waiting_of_records", source.replace("Id", "Late"), monkeypatch)
+    names = {"Base": waiting.Base, "Late": fw.u32}
+    sub = module_of("sub_of_records", "class Sub(Base):\n y: fw.u8\n", monkeypatch, **names).Sub
+    with pytest.raises(fw.DeclarationError, match="name 'Late' is not defined"):
+        sub(1, 2).pack()
+    waiting.Late = fw.u8
+    assert sub(1, 2).pack() == b"\1\2"
+
+
+def test_types_in_the_body_of_a_class(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = """
+class Message(fw.Record):
+    Kind = Own
+    kind: Kind = fw.enumerated(fw.u8)
+    size: "fw.u8"
+"""
+    cls = module_of("body_of_records", source, monkeypatch, Own=IntEnum("Kind", "A B")).Message
+    assert cls(2, 1).pack() == b"\2\1" and cls.unpack(b"\1\0").kind.name == "A"
+
+
+def test_bases_that_have_fields(backend: Any) -> None:
+    class Mixin(fw.Record):
+        def twice(self) -> int:
+            return 2 * self.x  # type: ignore[attr-defined, no-any-return]
+
+    class X(fw.Record):
+        __slots__ = ("cache",)
+        x: fw.u8
+
+    class Y(fw.Record):
+        y: fw.u8
+
+    class Both(Mixin, X):
+        z: fw.u8
+
+    record = Both(3, 4)
+    record.cache = 5
+    assert record.pack() == b"\3\4" and (record.twice(), record.cache) == (6, 5)
+    with pytest.raises(fw.DeclarationError, match="XY: X and Y both have fields"):
+        Type("XY", (X, Y), {})
+    frozen = Type("Frozen", (fw.Record,), {}, frozen=True)
+    with pytest.raises(fw.DeclarationError, match="frozen must be what it is in Frozen"):
+        Type("Sub", (frozen,), {"__annotations__": {"x": fw.u8}})
+    for name in ("self", "_layout", "_program"):
+        with pytest.raises(fw.DeclarationError, match="cannot have the name"):
+            Type("Own", (fw.Record,), {"__annotations__": {name: fw.u8}})
+
+
+def test_a_base_packs_its_own_fields_from_the_first_call_on(backend: Any) -> None:
+    class Base(fw.Record):
+        x: fw.u8
+
+    class Sub(Base):
+        y: fw.u8
+
+        def head(self) -> bytes:
+            return super().pack()
+
+    for _ in range(2):
+        assert Sub(1, 2).head() == Base.pack(Sub(1, 2)) == b"\1"
+        assert Sub(0, 0).unpack(b"\1\2") == Sub(1, 2)
+
+
+def test_class_variables_are_no_fields(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = """
+class ClassVariant(fw.Record):
+    x: fw.u8
+class Outer(fw.Record):
+    level: tp.ClassVar[int] = 3
+    inner: "ClassVariant"
+"""
+    outer = module_of("variables_of_records", source, monkeypatch, tp=typing).Outer
+    assert outer.level == 3 and outer.unpack(b"\5").inner.x == 5
+
+
+def test_threads_share_a_first_use(backend: Any) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            kind = fw.u16
+
+            class Late(fw.Record):
+                x: kind  # type: ignore[valid-type]
+                y: last  # type: ignore[name-defined]  # noqa: F821
+
+            Late._layout.scope[1]["last"] = fw.u8  # type: ignore[attr-defined]
+            with ThreadPoolExecutor(6) as pool:
+                assert set(pool.map(lambda _: Late(1, 2).pack(), range(6))) == {b"\0\1\2"}
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_what_is_refused_is_let_go(backend: Any) -> None:
+    """No cycle holds it: a buffer can be resized at once."""
+    gc.disable()
+    try:
+        data = bytearray(b"\0\5ab")
+        for call in (
+            Sample.unpack,
+            Sample.unpack_from,
+            Sample.missing,
+            lambda view: Sample.unpack_many(view, 3),
+        ):
+            with suppress(fw.RecordError):
+                call(memoryview(data))
+            data.append(0)
+    finally:
+        gc.enable()
+
+
+def test_a_list_is_what_its_class_says_it_is(backend: Any) -> None:
+    class Odd(list):  # type: ignore[type-arg]
+        def __iter__(self) -> Any:
+            return iter([9] * len(self))
+
+    class Numbers(fw.Record):
+        values: fw.list_u8[fw.u8]
+
+    assert Numbers(Odd([1, 2])).pack() == b"\2\1\2"
 
 
 # --- protocols ------------------------------------------------------------------------------------------

@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -71,16 +73,47 @@ def test_its_handshake_may_be_still_to_do(stack: ExitStack) -> None:
     answer()
 
 
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_two_threads_do_the_handshake(stack: ExitStack, version: str) -> None:
+    """What the one waits for, the other may have read."""
+    for _ in range(20):
+        left, right = plain(stack)
+        ours = secure.client_context().wrap_socket(
+            left, server_hostname=secure.HOST, do_handshake_on_connect=False
+        )
+        context = secure.server_context(version=version)
+
+        def echo(right: socket.socket = right, context: ssl.SSLContext = context) -> None:
+            time.sleep(0.02)  # both wait by then
+            with context.wrap_socket(right, server_side=True) as theirs:
+                theirs.sendall(theirs.recv(100))
+
+        peer, client = run(echo), given(stack, ours)
+        answer = run(partial(client.recv, timeout=10))
+        client.send(b"ping")
+        assert answer() == b"ping"
+        peer()
+
+
+def test_without_tls_it_is_refused(stack: ExitStack) -> None:
+    ours, theirs = wrapped(stack)
+    ender = run(theirs.unwrap)
+    ours.unwrap()
+    ender()
+    with pytest.raises(fw.DeclarationError, match="not connected, or its TLS has been ended"):
+        fw.MessageSocket(ours, U32)
+
+
 def test_an_end_without_close_notify_is_none(stack: ExitStack) -> None:
-    for partial in (b"", b"\0\0"):
+    for part in (b"", b"\0\0"):
         ours, theirs = wrapped(stack)
-        theirs.sendall(U32.encode(b"all") + partial)
+        theirs.sendall(U32.encode(b"all") + part)
         theirs.shutdown(socket.SHUT_WR)
         conn = given(stack, ours)
         assert conn.recv(timeout=5) == b"all"
         with pytest.raises(fw.Truncated) as caught:
             conn.recv(timeout=5)
-        assert caught.value.tls_unclean and caught.value.partial == partial
+        assert caught.value.tls_unclean and caught.value.partial == part
 
 
 def test_a_reset_is_one(stack: ExitStack) -> None:

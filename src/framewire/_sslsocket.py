@@ -15,7 +15,7 @@ from functools import partial
 from io import BytesIO
 
 from . import errors
-from ._tls import BATCH, READ, RECORD, WRITE, TLSTransport, joined
+from ._tls import BATCH, READ, RECORD, SLICE, WRITE, TLSTransport, joined
 from ._transport import SocketTransport
 
 TYPE_CHECKING = False
@@ -37,6 +37,8 @@ class SSLSocketTransport(TLSTransport):
         self.below: SocketTransport
         self.below, self.peer = SocketTransport(sock), peer
         self.clock = self.below.clock
+        if sock._sslobj is None:  # type: ignore[attr-defined]
+            raise errors.tls_over(peer)
         self.tls, self._inner = sock, sock._sslobj  # type: ignore[assignment, attr-defined]
         self._lock = threading.RLock()
         self._plain, self._taken = (BytesIO(), 0, []), []
@@ -104,6 +106,14 @@ class SSLSocketTransport(TLSTransport):
             raise self._fault()
         if len(results) == known:
             raise BlockingIOError(errno.EAGAIN, "TLS waits for the stream below it")
+
+    def wait(self, read: bool, write: bool, seconds: float | None) -> bool:
+        # What one direction waits for, a thread in the other may take, and nothing wakes this one then.
+        crossed = read and self._wants[READ] == WRITE or write and self._wants[WRITE] == READ
+        if crossed and (seconds is None or seconds > SLICE):
+            super().wait(read, write, SLICE)
+            return True
+        return super().wait(read, write, seconds)
 
     def events(self, wanted: int) -> int:
         if self._fault is not None:

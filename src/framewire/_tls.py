@@ -42,7 +42,7 @@ READ, WRITE = 1, 2
 RECORD = 16384  # the most plaintext that a record carries
 BATCH = 65536  # plaintext that is encrypted for one system call
 ANSWERS = 65536  # bytes of key updates and the like that may wait for a peer who reads nothing
-_SLICE = 0.05  # seconds; see `wait`
+SLICE = 0.05  # seconds; see `wait`
 _MAIN = threading.main_thread().ident
 _rooms: list[memoryview] = []  # where one record is decrypted
 
@@ -189,7 +189,7 @@ class TLSTransport:
             bounds = [] if seconds is None else [seconds]
             if not self._shaken:
                 # A thread that sends may read what another one waits for, whom nothing will wake then.
-                bounds.append(_SLICE)
+                bounds.append(SLICE)
                 if self._due is not None:
                     bounds.append(self._due - self.clock())
             limit = max(0.0, min(bounds)) if bounds else None

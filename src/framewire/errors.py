@@ -827,6 +827,11 @@ def tls_already(peer: str) -> DeclarationError:
     return DeclarationError(f"start_tls(): the connection to {peer} is TLS already")
 
 
+def tls_over(peer: str) -> DeclarationError:
+    """The error for an SSLSocket without TLS."""
+    return DeclarationError(f"the ssl.SSLSocket to {peer} is not connected, or its TLS has been ended")
+
+
 def cannot_halve(peer: str) -> DeclarationError:
     """The error for ending one direction of an SSLSocket."""
     return DeclarationError(

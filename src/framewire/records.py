@@ -12,6 +12,7 @@ Nothing here reads a byte; `dataclass_transform` lets type checkers see the cons
 from __future__ import annotations
 
 import sys
+from _thread import RLock
 from keyword import iskeyword
 from types import MemberDescriptorType
 
@@ -60,6 +61,8 @@ __all__ = ["Record", "Messages"]
 # What each record class has from its program.
 _CALLS = ("pack", "pack_into", "append_to", "size_of", "unpack", "unpack_from", "unpack_many", "missing")
 _RESERVED = frozenset(_CALLS) | {"iter_unpack", "fixed_size", "min_size", "replace", "astuple", "asdict"}
+_OURS = frozenset({"self", "_layout", "_program"})
+_lowering = RLock()
 _MOST_LISTS = 3
 _SCALARS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
@@ -68,6 +71,8 @@ class _Layout:
     """What a record class knows of itself; `program` is None until it is lowered."""
 
     def __init__(self, names: tuple[str, ...], annotations: dict[str, Any], given: dict[str, Any]) -> None:
+        self.base: RecordType | None = None  # where the fields come from that are not declared here
+        self.own: frozenset[str] = frozenset()  # the fields that are
         self.names = names  # of the fields with a value
         self.annotations = annotations  # of all fields, in order
         self.given = given  # what stood right of `=`
@@ -93,26 +98,33 @@ class RecordType(type):
         frozen: bool = False,
         kw_only: bool = False,
     ) -> RecordType:
-        base = next((base for base in bases if isinstance(base, RecordType)), None)
-        if base is None:
+        records = [base for base in bases if isinstance(base, RecordType)]
+        if not records:
             return super().__new__(mcls, name, bases, {**namespace, "_layout": _Layout((), {}, {})})
+        base = next((base for base in records if base._layout.annotations), records[0])
         old = base._layout
-        if old.annotations and old.frozen != frozen:
-            raise DeclarationError(f"{name}: frozen must be what it is in {base.__name__}")
+        for other in records:
+            if other._layout.annotations and not issubclass(base, other):
+                raise DeclarationError(f"{name}: {base.__name__} and {other.__name__} both have fields")
+            if other._layout.frozen != frozen and (other._layout.annotations or other._layout.frozen):
+                raise DeclarationError(f"{name}: frozen must be what it is in {other.__name__}")
         own = {
             key: value
             for key, value in namespace.get("__annotations__", {}).items()
-            if not str(value).startswith(("ClassVar", "typing.ClassVar", "t.ClassVar"))
+            if str(value).partition("[")[0].rpartition(".")[2] != "ClassVar"
         }
         for key in own:
             # No field can so have a name that _write_methods uses.
-            if key in _RESERVED or key == "self" or (key.startswith("__") and key.endswith("__")):
+            if key in _RESERVED or key in _OURS or (key.startswith("__") and key.endswith("__")):
                 raise DeclarationError(f"{name}.{key}: a field cannot have the name of a call of records")
             if not key.isidentifier() or iskeyword(key):
                 raise DeclarationError(f"{name}.{key}: a field needs a name that Python can say")
         for key in _RESERVED:
             if key in namespace:
                 raise DeclarationError(f"{name}.{key}: the calls of records cannot be replaced")
+        for key in old.names:
+            if key in namespace and key not in own:
+                raise DeclarationError(f"{name}.{key}: something else has the name of this field")
         given = {**old.given, **{key: namespace[key] for key in own if key in namespace}}
         for key in own:
             if key not in namespace:
@@ -120,8 +132,11 @@ class RecordType(type):
         annotations = {**old.annotations, **own}
         names = tuple(key for key in annotations if not _is_fixed(given.get(key)))
         space = {key: value for key, value in namespace.items() if key not in own}
-        space["__slots__"] = tuple(key for key in own if key in names and key not in old.names)
+        more = namespace.get("__slots__", ())
+        slots = [key for key in own if key in names and key not in old.names]
+        space["__slots__"] = (*slots, *([more] if isinstance(more, str) else more))
         space["_layout"] = layout = _Layout(names, annotations, given)
+        layout.base, layout.own = base, frozenset(own)
         layout.frozen, layout.kw_only = frozen, kw_only
         for key, value in given.items():
             if _is_fixed(value):
@@ -130,17 +145,18 @@ class RecordType(type):
             space.setdefault("__match_args__", names)
         if frozen:
             space["__setattr__"] = space["__delattr__"] = _frozen
-        for key in _CALLS:
-            space[key] = Record.__dict__[key]
         cls = super().__new__(mcls, name, bases, space)
+        for key in _CALLS:
+            setattr(cls, key, _first_call(cls, key))
         _write_methods(cls, namespace)
         frame = sys._getframe(1)
         layout.scope = frame.f_globals, {}
+        inside = {key: value for key, value in namespace.items() if key not in own}
         try:
-            _resolve(cls, layout, {**frame.f_locals, name: cls})
+            _resolve(cls, layout, {**frame.f_locals, **inside, name: cls})
         except (NameError, AttributeError):
-            if frame.f_locals is not frame.f_globals:
-                layout.scope = frame.f_globals, {**frame.f_locals, name: cls}
+            seen = {} if frame.f_locals is frame.f_globals else frame.f_locals
+            layout.scope = frame.f_globals, {**seen, **inside, name: cls}
         return cls
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: bool) -> None:
@@ -168,6 +184,17 @@ class RecordType(type):
         """The fewest bytes that a record of this class can have."""
         _lowered(cls)
         return _measure(cls)[0]
+
+
+def _first_call(cls: RecordType, key: str) -> Any:
+    """What stands for a call of the program's until there is one."""
+    plain = Record.__dict__[key]
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        return getattr(_lowered(cls).program, key)(*arguments, **options)
+
+    call.__name__, call.__doc__ = key, plain.__doc__
+    return staticmethod(call) if isinstance(plain, classmethod) else call
 
 
 def _is_fixed(given: object) -> bool:
@@ -230,25 +257,37 @@ def _resolve(cls: RecordType, layout: _Layout, names: dict[str, Any]) -> None:
     NameError or AttributeError for what is not there yet."""
     outer = sys.modules[cls.__module__].__dict__ if cls.__module__ in sys.modules else {}
     scope = {**layout.scope[0], **outer, **layout.scope[1], **names, cls.__name__: cls}
+    inherited: dict[str, Any] = {}
+    if layout.base is not None and layout.base is not Record:
+        # What a name means is told where it was written, not where it is inherited.
+        if len(layout.base._layout.types) != len(layout.base._layout.annotations):
+            _resolve(layout.base, layout.base._layout, {})
+        inherited = dict(layout.base._layout.types)
     types = []
     for name, annotation in layout.annotations.items():
         where = f"{cls.__name__}.{name}"
-        annotation = _evaluated(annotation, scope)
-        given = layout.given.get(name)
-        if _is_fixed(given):
-            kind = _lower_fixed(where, annotation, given, scope)
-        elif isinstance(given, FieldType) and given.kind == ENUM:
-            kind = _lower_enum(where, annotation, given, scope)
+        if name in layout.own:
+            kind = _lower_field(where, _evaluated(annotation, scope), layout.given.get(name), scope)
         else:
-            kind = lower(where, given if _is_type(given) else annotation, scope)
+            kind = inherited[name]
         if kind[0] == REST and name != list(layout.annotations)[-1]:
             raise DeclarationError(f"{where}: rest must be the last field")
         types.append((name, kind))
     layout.types = tuple(types)
 
 
+def _lower_field(where: str, annotation: Any, given: Any, scope: dict[str, Any]) -> tuple[Any, ...]:
+    if _is_fixed(given):
+        return _lower_fixed(where, annotation, given, scope)
+    if isinstance(given, FieldType) and given.kind == ENUM:
+        return _lower_enum(where, annotation, given, scope)
+    return lower(where, given if _is_type(given) else annotation, scope)
+
+
 def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
-    return eval(annotation, scope) if isinstance(annotation, str) else annotation
+    while isinstance(annotation, str):
+        annotation = eval(annotation, scope)
+    return annotation
 
 
 def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) -> tuple[Any, ...]:
@@ -335,7 +374,8 @@ def _lowered(cls: RecordType) -> _Layout:
     if cls._layout.program is None:
         if cls is Record:
             raise DeclarationError("Record: declare a class of your own with it as base")
-        _lower_classes(cls)
+        with _lowering:
+            _lower_classes(cls)
     return cls._layout
 
 

@@ -476,7 +476,7 @@ cdef Py_ssize_t skip_value(State *s, const Op *op) except -1:
     cdef Py_ssize_t more, i, need, left = s.size - s.at
     cdef int kind = op.kind
     cdef Frame *frame
-    if op.plain or kind == CONST:
+    if op.plain and kind != RECORD or kind == CONST:
         if op.least > left:
             return op.least - left
         if kind == CONST:

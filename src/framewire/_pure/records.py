@@ -400,7 +400,7 @@ def _list(kind: tuple[Any, ...]) -> Calls:
         write_count(count, out, depth)
         if code:
             try:
-                made = struct.pack(f"{code[0]}{count}{code[1]}", *value)
+                made = struct.pack(f"{code[0]}{count}{code[1]}", *base.__iter__(value))
             except (struct.error, OverflowError):
                 made = None
             if made is not None and base.__len__(value) == count:
@@ -600,7 +600,7 @@ class Program:
             "pack_into": pack_into,
             "append_to": append_to,
             "size_of": size_of,
-            "unpack": self._unpack,
+            "unpack": staticmethod(self._unpack),
             "unpack_from": self.unpack_from,
             "unpack_many": self.unpack_many,
             "missing": self.missing,
@@ -616,11 +616,11 @@ class Program:
         packed = self._pack(record)
         size = len(packed)
         with memoryview(buffer) as given:
-            if given.readonly:
-                raise TypeError(f"pack_into: the buffer is read-only ({type(buffer).__name__})")
             if not given.c_contiguous:
                 raise BufferError("memoryview: underlying buffer is not C-contiguous")
-            with given.cast("B") as view:
+            if given.readonly:
+                raise TypeError(f"pack_into: the buffer is read-only ({type(buffer).__name__})")
+            with given.cast("B") if given.nbytes else memoryview(bytearray()) as view:
                 _check_offset(at, len(view))
                 if size > len(view) - at:
                     raise errors.encode_no_room(size, at, len(view))
@@ -650,7 +650,10 @@ class Program:
             error = wrong.error(self._name)
         finally:
             _let_go(view)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # or it would hold itself, and the buffer, by its traceback
 
     def unpack_from(self, data: Buffer, offset: SupportsIndex = 0) -> tuple[Any, int]:
         """The record at `offset`, and where it ends."""
@@ -663,7 +666,10 @@ class Program:
             error = wrong.error(self._name)
         finally:
             _let_go(view)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # or it would hold itself, and the buffer, by its traceback
 
     def unpack_many(self, data: Buffer, count: SupportsIndex) -> list[Any]:
         """The `count` records that `data` is, all of it."""
@@ -679,7 +685,10 @@ class Program:
             error = wrong.error(self._name)
         finally:
             _let_go(view)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # or it would hold itself, and the buffer, by its traceback
 
     def missing(self, data: Buffer, offset: SupportsIndex = 0) -> int:
         """How many bytes the record at `offset` lacks at least; 0 if it is whole."""
@@ -695,7 +704,10 @@ class Program:
             error = wrong.error(self._name)
         finally:
             _let_go(view)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # or it would hold itself, and the buffer, by its traceback
 
     def _read_whole(self, view: bytes | memoryview, size: int) -> Any:
         record, at = self._read(view, 0, size, 1)
@@ -726,7 +738,10 @@ class Program:
             return bytes(out)
         except _Refused as refused:
             error = refused.error(self._name)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # or it would hold itself, and the buffer, by its traceback
 
 
 def _check_offset(at: int, size: int) -> None:
@@ -735,10 +750,13 @@ def _check_offset(at: int, size: int) -> None:
 
 
 def _bytes(data: Buffer) -> memoryview:
-    view = memoryview(data)
+    try:
+        view = memoryview(data)
+    except TypeError:
+        raise TypeError(f"a bytes-like object is required, not {type(data).__name__!r}") from None
     if not view.c_contiguous:
         raise BufferError("memoryview: underlying buffer is not C-contiguous")
-    return view.cast("B")
+    return view.cast("B") if view.nbytes else memoryview(b"")
 
 
 def _let_go(view: bytes | memoryview) -> None:
