@@ -84,14 +84,15 @@ def test_two_threads_do_the_handshake(stack: ExitStack, version: str) -> None:
         context = secure.server_context(version=version)
 
         def echo(right: socket.socket = right, context: ssl.SSLContext = context) -> None:
-            time.sleep(0.02)  # both wait by then
+            time.sleep(0.05)  # both wait by then
             with context.wrap_socket(right, server_side=True) as theirs:
                 theirs.sendall(theirs.recv(100))
 
-        peer, client = run(echo), given(stack, ours)
-        answer = run(partial(client.recv, timeout=10))
-        client.send(b"ping")
+        client = given(stack, ours)
+        answer, sender = run(partial(client.recv, timeout=10)), run(partial(client.send, b"ping"))
+        peer = run(echo)
         assert answer() == b"ping"
+        sender()
         peer()
 
 
