@@ -643,33 +643,17 @@ class Program:
         return self._unpack(data)
 
     def _unpacked(self, data: Buffer) -> Any:
-        view = data if type(data) is bytes else _bytes(data)
-        try:
-            return self._read_whole(view, len(view))
-        except _Wrong as wrong:
-            error = wrong.error(self._name)
-        finally:
-            _let_go(view)
-        try:
-            raise error
-        finally:
-            del error  # or it would hold itself, and the buffer, by its traceback
+        return self._reading(data, self._read_whole)
 
     def unpack_from(self, data: Buffer, offset: SupportsIndex = 0) -> tuple[Any, int]:
         """The record at `offset`, and where it ends."""
         at = to_index(offset)
-        view = data if type(data) is bytes else _bytes(data)
-        try:
-            _check_offset(at, len(view))
-            return self._read(view, at, len(view), 1)
-        except _Wrong as wrong:
-            error = wrong.error(self._name)
-        finally:
-            _let_go(view)
-        try:
-            raise error
-        finally:
-            del error  # or it would hold itself, and the buffer, by its traceback
+
+        def read(view: bytes | memoryview, size: int) -> Any:
+            _check_offset(at, size)
+            return self._read(view, at, size, 1)
+
+        return self._reading(data, read)  # type: ignore[no-any-return]
 
     def unpack_many(self, data: Buffer, count: SupportsIndex) -> list[Any]:
         """The `count` records that `data` is, all of it."""
@@ -678,28 +662,27 @@ class Program:
             raise errors.bad_count(most)
         if self._least == 0:
             raise errors.record_uncountable(self._name)
-        view = data if type(data) is bytes else _bytes(data)
-        try:
-            return self._read_many(view, len(view), most)
-        except _Wrong as wrong:
-            error = wrong.error(self._name)
-        finally:
-            _let_go(view)
-        try:
-            raise error
-        finally:
-            del error  # or it would hold itself, and the buffer, by its traceback
+        return self._reading(data, lambda view, size: self._read_many(view, size, most))  # type: ignore[no-any-return]
 
     def missing(self, data: Buffer, offset: SupportsIndex = 0) -> int:
         """How many bytes the record at `offset` lacks at least; 0 if it is whole."""
         at = to_index(offset)
-        view = data if type(data) is bytes else _bytes(data)
+
+        def skip(view: bytes | memoryview, size: int) -> Any:
+            _check_offset(at, size)
+            self._skip(view, at, size, 1)
+
         try:
-            _check_offset(at, len(view))
-            self._skip(view, at, len(view), 1)
-            return 0
+            self._reading(data, skip)
         except _More as more:
             return more.size
+        return 0
+
+    def _reading(self, data: Buffer, read: Callable[[bytes | memoryview, int], Any]) -> Any:
+        """What `read` makes of the bytes of `data`, and their number; a fault as the error that it means."""
+        view = data if type(data) is bytes else _bytes(data)
+        try:
+            return read(view, len(view))
         except _Wrong as wrong:
             error = wrong.error(self._name)
         finally:
