@@ -46,7 +46,25 @@ _DIGITS_IN_64_BITS = 19
 _MAX_TIERS = 8
 
 
-class LengthType:
+class _Type:
+    """What all types share: they do not change, and are shown as they are written."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        call: str
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{self!r} is frozen")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{self!r} is frozen")
+
+    def __repr__(self) -> str:
+        return self.call
+
+
+class LengthType(_Type):
     """A number on the wire; equal, hashable and picklable by what it means.
 
     >>> from framewire import LengthPrefixed, u16
@@ -82,15 +100,6 @@ class LengthType:
     def fixed(self) -> bool:
         """Whether the field has one width only, in bytes."""
         return self.narrowest == self.widest
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{self!r} is frozen")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{self!r} is frozen")
-
-    def __repr__(self) -> str:
-        return self.call
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LengthType) and self.spec == other.spec
@@ -359,7 +368,7 @@ def tiered(
     )
 
 
-class FieldType:
+class FieldType(_Type):
     """A field of a record that is no number of a length: equal and hashable by what it means.
 
     `str_u8` to `str_varint` are text in UTF-8 and `bytes_u8` to `bytes_varint` bytes, behind their size in
@@ -391,15 +400,6 @@ class FieldType:
             raise TypeError(f"{self!r} takes no [item]")
         shown = item.__name__ if isinstance(item, type) else item
         return FieldType(f"{self.call}[{shown}]", self.kind, self.length, item)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{self!r} is frozen")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{self!r} is frozen")
-
-    def __repr__(self) -> str:
-        return self.call
 
     def __eq__(self, other: object) -> bool:
         mine = (self.kind, self.length, self.detail)
