@@ -32,7 +32,7 @@ FLOORS = [
     ["fields", "_address", "_options", "_child", "_devices", "_tls"],
     ["streaming", "_sslsocket"],
     ["_framing"],
-    ["framings", "stuffed", "talk", "text", "enclosed", "byteorder"],
+    ["framings", "stuffed", "talk", "text", "enclosed", "byteorder", "_lowering"],
     ["records", "_grammar", "_preset"],
     ["protocols", "_handler"],
     ["sockets", "aio"],

@@ -1,48 +1,22 @@
 """Records: typed binary messages, declared as annotated classes and packed in network byte order.
 
 A record class is a class with slots, one for each field that has a value. Its annotations are the field types
-of fields.py, `bool`, or other records; lengths, counts and constants are no attributes. `lower` turns each
-annotation into a type tuple, and the backend's `Program` (`_pure.records` is the specification) runs them.
-That happens on first use, because a record may name another one that is defined behind it: until then
-`pack`, `unpack` and the others are the functions of `Record`, which lower the class and are replaced by
-the program's own, so that a call goes straight to the backend.
+of fields.py, `bool`, or other records; lengths, counts and constants are no attributes. Each annotation becomes
+a type tuple (_lowering.py), and the backend's `Program` (`_pure.records` is the specification) runs them. That
+happens on first use: until then `pack`, `unpack` and the others are the functions of `Record`, which lower the
+class and are replaced by the program's own, so that a call goes straight to the backend.
 Nothing here reads a byte; `dataclass_transform` lets type checkers see the constructor.
 """
 
 from __future__ import annotations
 
 import sys
-from _thread import RLock
 from keyword import iskeyword
-from types import MemberDescriptorType
 
-from . import _backend, errors
+from . import errors
+from ._lowering import Layout, Recorded, is_fixed, is_record, is_type, lowered, measure, resolve
 from .errors import DeclarationError
-from .fields import (
-    ARRAY,
-    BOOL,
-    BYTES,
-    CONST,
-    ENUM,
-    FLOAT,
-    LIST,
-    NUMBER,
-    PAD,
-    RECORD,
-    REST,
-    STR,
-    TIERED,
-    UINT,
-    FieldType,
-    LengthType,
-    const,
-    digits,
-    enumerated,
-    hexdigits,
-    leb128,
-    pad,
-    tiered,
-)
+from .fields import CONST, LengthType, const, digits, enumerated, hexdigits, leb128, pad, tiered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,32 +36,11 @@ __all__ = ["Record", "Messages"]
 _CALLS = ("pack", "pack_into", "append_to", "size_of", "unpack", "unpack_from", "unpack_many", "missing")
 _RESERVED = frozenset(_CALLS) | {"iter_unpack", "fixed_size", "min_size", "replace", "astuple", "asdict"}
 _OURS = frozenset({"self", "_layout", "_program"})
-_lowering = RLock()
-_MOST_LISTS = 3
-_SCALARS = {1: "B", 2: "H", 4: "I", 8: "Q"}
-
-
-class _Layout:
-    """What a record class knows of itself; `program` is None until it is lowered."""
-
-    def __init__(self, names: tuple[str, ...], annotations: dict[str, Any], given: dict[str, Any]) -> None:
-        self.base: RecordType | None = None  # where the fields come from that are not declared here
-        self.own: frozenset[str] = frozenset()  # the fields that are
-        self.names = names  # of the fields with a value
-        self.annotations = annotations  # of all fields, in order
-        self.given = given  # what stood right of `=`
-        self.scope: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-        self.frozen = self.kw_only = False
-        self.types: tuple[Any, ...] = ()
-        self.program: Any = None
-        self.size: tuple[int, bool, bool] | None = None  # what _measure says
 
 
 @dataclass_transform(field_specifiers=(const, pad, enumerated, leb128, digits, hexdigits, tiered))
-class RecordType(type):
+class RecordType(Recorded):
     """The class of record classes."""
-
-    _layout: _Layout
 
     def __new__(
         mcls,
@@ -100,7 +53,7 @@ class RecordType(type):
     ) -> RecordType:
         records = [base for base in bases if isinstance(base, RecordType)]
         if not records:
-            return super().__new__(mcls, name, bases, {**namespace, "_layout": _Layout((), {}, {})})
+            return super().__new__(mcls, name, bases, {**namespace, "_layout": Layout((), {}, {})})
         base = next((base for base in records if base._layout.annotations), records[0])
         old = base._layout
         for other in records:
@@ -130,16 +83,16 @@ class RecordType(type):
             if key not in namespace:
                 given.pop(key, None)
         annotations = {**old.annotations, **own}
-        names = tuple(key for key in annotations if not _is_fixed(given.get(key)))
+        names = tuple(key for key in annotations if not is_fixed(given.get(key)))
         space = {key: value for key, value in namespace.items() if key not in own}
         more = namespace.get("__slots__", ())
         slots = [key for key in own if key in names and key not in old.names]
         space["__slots__"] = (*slots, *([more] if isinstance(more, str) else more))
-        space["_layout"] = layout = _Layout(names, annotations, given)
+        space["_layout"] = layout = Layout(names, annotations, given)
         layout.base, layout.own = base, frozenset(own)
         layout.frozen, layout.kw_only = frozen, kw_only
         for key, value in given.items():
-            if _is_fixed(value):
+            if is_fixed(value):
                 space[key] = value.detail if value.kind == CONST else bytes(value.detail)
         if not kw_only:
             space.setdefault("__match_args__", names)
@@ -153,7 +106,7 @@ class RecordType(type):
         layout.scope = frame.f_globals, {}
         inside = {key: value for key, value in namespace.items() if key not in own}
         try:
-            _resolve(cls, layout, {**frame.f_locals, **inside, name: cls})
+            resolve(cls, layout, {**frame.f_locals, **inside, name: cls})
         except (NameError, AttributeError):
             seen = {} if frame.f_locals is frame.f_globals else frame.f_locals
             layout.scope = frame.f_globals, {**seen, **inside, name: cls}
@@ -175,15 +128,15 @@ class RecordType(type):
         >>> Point.fixed_size, Named.fixed_size
         (8, None)
         """
-        _lowered(cls)
-        least, fixed, _ = _measure(cls)
+        lowered(cls)
+        least, fixed, _ = measure(cls)
         return least if fixed else None
 
     @property
     def min_size(cls) -> int:
         """The fewest bytes that a record of this class can have."""
-        _lowered(cls)
-        return _measure(cls)[0]
+        lowered(cls)
+        return measure(cls)[0]
 
 
 def _first_call(cls: RecordType, key: str) -> Any:
@@ -191,18 +144,10 @@ def _first_call(cls: RecordType, key: str) -> Any:
     plain = Record.__dict__[key]
 
     def call(*arguments: Any, **options: Any) -> Any:
-        return getattr(_lowered(cls).program, key)(*arguments, **options)
+        return getattr(lowered(cls).program, key)(*arguments, **options)
 
     call.__name__, call.__doc__ = key, plain.__doc__
     return staticmethod(call) if isinstance(plain, classmethod) else call
-
-
-def _is_fixed(given: object) -> bool:
-    return isinstance(given, FieldType) and given.kind in (CONST, PAD)
-
-
-def _is_type(given: object) -> bool:
-    return isinstance(given, (LengthType, FieldType))
 
 
 # --- what a class is given ------------------------------------------------------------------------------
@@ -216,7 +161,7 @@ def _write_methods(cls: RecordType, namespace: dict[str, Any]) -> None:
     parameters, body, optional = [], [], False
     for name in names:
         value = name
-        if name in layout.given and not _is_type(layout.given[name]):
+        if name in layout.given and not is_type(layout.given[name]):
             default = made[f"__default_{name}__"] = layout.given[name]
             optional = True
             parameters.append(f"{name}=__default_{name}__")
@@ -249,218 +194,6 @@ def _write_methods(cls: RecordType, namespace: dict[str, Any]) -> None:
             setattr(cls, key, made[key])
     if "__hash__" not in namespace:
         cls.__hash__ = made["__hash__"] if layout.frozen else None  # type: ignore[assignment]
-
-
-def _resolve(cls: RecordType, layout: _Layout, names: dict[str, Any]) -> None:
-    """Lower the annotations to types, in which RECORD still holds a class.
-
-    NameError or AttributeError for what is not there yet."""
-    outer = sys.modules[cls.__module__].__dict__ if cls.__module__ in sys.modules else {}
-    scope = {**layout.scope[0], **outer, **layout.scope[1], **names, cls.__name__: cls}
-    inherited: dict[str, Any] = {}
-    if layout.base is not None and layout.base is not Record:
-        # What a name means is told where it was written, not where it is inherited.
-        if len(layout.base._layout.types) != len(layout.base._layout.annotations):
-            _resolve(layout.base, layout.base._layout, {})
-        inherited = dict(layout.base._layout.types)
-    types = []
-    for name, annotation in layout.annotations.items():
-        where = f"{cls.__name__}.{name}"
-        if name in layout.own:
-            kind = _lower_field(where, _evaluated(annotation, scope), layout.given.get(name), scope)
-        else:
-            kind = inherited[name]
-        if kind[0] == REST and name != list(layout.annotations)[-1]:
-            raise DeclarationError(f"{where}: rest must be the last field")
-        types.append((name, kind))
-    layout.types = tuple(types)
-
-
-def _lower_field(where: str, annotation: Any, given: Any, scope: dict[str, Any]) -> tuple[Any, ...]:
-    if _is_fixed(given):
-        return _lower_fixed(where, annotation, given, scope)
-    if isinstance(given, FieldType) and given.kind == ENUM:
-        return _lower_enum(where, annotation, given, scope)
-    return lower(where, given if _is_type(given) else annotation, scope)
-
-
-def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
-    while isinstance(annotation, str):
-        annotation = eval(annotation, scope)
-    return annotation
-
-
-def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) -> tuple[Any, ...]:
-    """The type tuple of an annotation: (kind, least, plain, ...) with, behind these,
-
-    NUMBER: spec of LengthType, least and greatest value; STR, BYTES: the same of the size; LIST: the same of
-    the count, type of the items; ARRAY: the same, type of the items, their `array` typecode; FLOAT: width,
-    little; CONST: bytes; ENUM: as NUMBER, name, members by number, whether it has no others; RECORD: the
-    class, in whose place a backend finds its program.
-    `least` and `plain` are -1 and False where a record decides: `_lowered` knows them."""
-    if isinstance(annotation, LengthType):
-        if annotation.spec[0] == TIERED and annotation.spec[10][1]:
-            raise DeclarationError(f"{where}: {annotation!r} has bytes that belong to a header (follow)")
-        low = -annotation.maximum - 1 if annotation.spec[0] == UINT and annotation.spec[3] else 0
-        plain = annotation.spec[0] == UINT
-        return NUMBER, annotation.narrowest, plain, annotation.spec, low, annotation.maximum
-    if annotation is bool:
-        return BOOL, 1, True
-    if isinstance(annotation, RecordType) and annotation is not Record:
-        return RECORD, -1, False, annotation
-    if not isinstance(annotation, FieldType) or annotation.kind in (CONST, PAD):
-        shown = getattr(annotation, "__name__", None) or repr(annotation)
-        raise DeclarationError(f"{where}: {shown} does not say how it is packed: use u32, f64, str_u16 ...")
-    kind = annotation.kind
-    if kind == FLOAT:
-        width, little = annotation.detail
-        return FLOAT, width, True, width, little
-    if kind == REST:
-        return REST, 0, False
-    assert annotation.length is not None
-    count = lower(where, annotation.length, scope)
-    if kind in (STR, BYTES):
-        return kind, count[1], False, *count[3:]
-    if annotation.detail is None:
-        raise DeclarationError(f"{where}: {annotation!r} of what? Write {annotation!r}[u32]")
-    if lists == _MOST_LISTS:
-        raise DeclarationError(f"{where}: lists within lists, more than {_MOST_LISTS} deep")
-    item = lower(where, _evaluated(annotation.detail, scope), scope, lists + 1)
-    if item[0] == REST:
-        raise DeclarationError(f"{where}: rest cannot be in a list")
-    if kind == LIST:
-        return LIST, count[1], False, *count[3:], item
-    typecode = {2: "", 4: "f", 8: "d"}[item[3]] if item[0] == FLOAT else ""
-    if item[0] == NUMBER and item[3][0] == UINT:
-        typecode = _SCALARS.get(item[1], "")
-        typecode = typecode.lower() if item[3][3] else typecode
-    if not typecode:
-        raise DeclarationError(f"{where}: an array is of integers of 1, 2, 4 or 8 bytes, f32 or f64")
-    return ARRAY, count[1], False, *count[3:], item, typecode
-
-
-def _lower_fixed(where: str, annotation: Any, given: Any, scope: dict[str, Any]) -> tuple[Any, ...]:
-    if given.kind == PAD:
-        return PAD, given.detail, True
-    value = given.detail
-    if annotation is not bytes:
-        # A program of its own packs the value once, and says what is wrong with it.
-        single: Any = RecordType("const", (Record,), {"__annotations__": {"value": annotation}})
-        try:
-            value = single(value).pack()
-        except errors.EncodeError as error:
-            raise DeclarationError(f"{where}: {error}") from None
-    if not isinstance(value, bytes) or not value:
-        raise DeclarationError(f"{where}: a constant must be some bytes, not {value!r}")
-    return CONST, len(value), False, value
-
-
-def _lower_enum(where: str, annotation: Any, given: FieldType, scope: dict[str, Any]) -> tuple[Any, ...]:
-    # `Kind | int` is the true type of an open one.
-    choices = getattr(annotation, "__args__", (annotation,))
-    cls: Any = next((one for one in choices if hasattr(one, "__members__") and issubclass(one, int)), None)
-    if cls is None or any(base.__name__ == "Flag" for base in cls.__mro__):
-        raise DeclarationError(f"{where}: {given!r} needs an IntEnum as annotation, not {annotation!r}")
-    members = {int(member): member for member in cls}
-    number = lower(where, given.length, scope)
-    return ENUM, number[1], False, *number[3:], cls.__name__, members, not given.detail
-
-
-# --- lowering a class -----------------------------------------------------------------------------------
-
-
-def _lowered(cls: RecordType) -> _Layout:
-    """The layout of `cls`, with its program and those of all records inside of it."""
-    if cls._layout.program is None:
-        if cls is Record:
-            raise DeclarationError("Record: declare a class of your own with it as base")
-        with _lowering:
-            _lower_classes(cls)
-    return cls._layout
-
-
-def _lower_classes(cls: RecordType) -> None:
-    found: list[RecordType] = []
-    queue = [cls]
-    while queue:
-        one = queue.pop()
-        if one in found or one._layout.program is not None:
-            continue
-        found.append(one)
-        if len(one._layout.types) != len(one._layout.annotations):
-            try:
-                _resolve(one, one._layout, {})
-            except (NameError, AttributeError) as error:
-                raise DeclarationError(f"{one.__name__}: {error}") from None
-            one._layout.scope = {}, {}
-        queue += [inner for _, kind in one._layout.types for inner in _inner(kind)]
-        # Backends make instances without asking, and reach for the values in their slots.
-        object.__new__(one)  # type: ignore[arg-type]
-        for name in one._layout.names:
-            member = getattr(one, name, None)
-            if type(member) is not MemberDescriptorType or member.__objclass__ not in one.__mro__:
-                raise DeclarationError(f"{one.__name__}.{name}: something else has the name of this field")
-    for one in found:
-        _measure(one)
-    programs = {one: _backend.records.Program(one.__name__, one) for one in found}
-    for one in found:
-        types = one._layout.types
-        programs[one].build(tuple((n, _final(f"{one.__name__}.{n}", kind, programs)) for n, kind in types))
-    for one in found:
-        one._layout.program = programs[one]
-        for name, call in programs[one].calls().items():
-            setattr(one, name, call)
-
-
-def _inner(kind: tuple[Any, ...]) -> list[RecordType]:
-    """The record class in a type, if there is one."""
-    if kind[0] == LIST:
-        return _inner(kind[6])
-    return [kind[3]] if kind[0] == RECORD else []
-
-
-def _measure(cls: RecordType, outer: tuple[RecordType, ...] = ()) -> tuple[int, bool, bool]:
-    """(least size, whether it is the only one, whether no byte can be wrong) of a record."""
-    if cls in outer:
-        raise DeclarationError(f"{cls.__name__}: it contains itself, so it has no end: use a list")
-    layout = cls._layout
-    if layout.size is not None:
-        return layout.size
-    least, fixed, plain = 0, True, True
-    for name, kind in layout.types:
-        if kind[0] == RECORD:
-            size, is_fixed, is_plain = _measure(kind[3], (*outer, cls))
-            if _ends_open(kind[3]) and name != layout.types[-1][0]:
-                raise DeclarationError(f"{cls.__name__}.{name}: what ends with rest must be the last field")
-        else:
-            size, is_plain = kind[1], kind[2]
-            is_fixed = is_plain or kind[0] == CONST
-            if kind[0] in (NUMBER, ENUM):
-                is_fixed = kind[3][0] in (UINT, 6, 8)
-        least, fixed, plain = least + size, fixed and is_fixed, plain and is_plain
-    layout.size = least, fixed, plain
-    return layout.size
-
-
-def _ends_open(cls: RecordType) -> bool:
-    last: tuple[Any, ...] = cls._layout.types[-1][1] if cls._layout.types else (NUMBER,)
-    return last[0] == REST or (last[0] == RECORD and _ends_open(last[3]))
-
-
-def _final(where: str, kind: tuple[Any, ...], programs: Mapping[RecordType, Any]) -> tuple[Any, ...]:
-    """The type as a backend gets it."""
-    if kind[0] == RECORD:
-        least, _, plain = _measure(kind[3])
-        return RECORD, least, plain, programs.get(kind[3]) or kind[3]._layout.program
-    if kind[0] != LIST:
-        return kind
-    if kind[6][0] == RECORD and _ends_open(kind[6][3]):
-        raise DeclarationError(f"{where}: rest cannot be in a list")
-    item = _final(where, kind[6], programs)
-    if item[1] == 0:
-        # Or four bytes of a hostile peer would ask for four billion of them.
-        raise DeclarationError(f"{where}: its items have no bytes, so nothing limits their number")
-    return *kind[:6], item
 
 
 def _restored(cls: RecordType, values: tuple[Any, ...]) -> Any:
@@ -514,7 +247,7 @@ class Record(metaclass=RecordType):
         >>> Port(80).pack()
         b'\\x00P'
         """
-        return _lowered(type(self)).program.pack(self)  # type: ignore[no-any-return]
+        return lowered(type(self)).program.pack(self)  # type: ignore[no-any-return]
 
     def pack_into(self, buffer: Buffer, offset: int = 0) -> int:
         """Write the record into a writable buffer at `offset`; returns where it ends.
@@ -522,20 +255,20 @@ class Record(metaclass=RecordType):
         EncodeError as `pack`; BufferError if it does not fit, IndexError if `offset` is not in the buffer,
         TypeError if that is read-only. After an error nothing was written.
         """
-        return _lowered(type(self)).program.pack_into(self, buffer, offset)  # type: ignore[no-any-return]
+        return lowered(type(self)).program.pack_into(self, buffer, offset)  # type: ignore[no-any-return]
 
     def append_to(self, target: bytearray) -> None:
         """Append the record to `target`; EncodeError as `pack`, and then nothing was appended."""
-        _lowered(type(self)).program.append_to(self, target)
+        lowered(type(self)).program.append_to(self, target)
 
     def size_of(self) -> int:
         """How many bytes `pack` would give; EncodeError as `pack`."""
-        return _lowered(type(self)).program.size_of(self)  # type: ignore[no-any-return]
+        return lowered(type(self)).program.size_of(self)  # type: ignore[no-any-return]
 
     @classmethod
     def unpack(cls, data: Buffer) -> Self:
         """The record that `data` is. RecordError if it is no such record, or if bytes are left over."""
-        return _lowered(cls).program.unpack(data)  # type: ignore[no-any-return]
+        return lowered(cls).program.unpack(data)  # type: ignore[no-any-return]
 
     @classmethod
     def unpack_from(cls, data: Buffer, offset: int = 0) -> tuple[Self, int]:
@@ -547,7 +280,7 @@ class Record(metaclass=RecordType):
         >>> Port.unpack_from(b"xx\\0P...", 2)
         (Port(number=80), 4)
         """
-        return _lowered(cls).program.unpack_from(data, offset)  # type: ignore[no-any-return]
+        return lowered(cls).program.unpack_from(data, offset)  # type: ignore[no-any-return]
 
     @classmethod
     def iter_unpack(cls, data: Buffer) -> Iterator[Self]:
@@ -562,7 +295,7 @@ class Record(metaclass=RecordType):
         >>> [port.number for port in Port.iter_unpack(b"\\0P\\1\\xbb")]
         [80, 443]
         """
-        unpack_from, at = _lowered(cls).program.unpack_from, 0
+        unpack_from, at = lowered(cls).program.unpack_from, 0
         if cls.min_size == 0:
             raise errors.record_uncountable(cls.__name__)
         view = memoryview(data)
@@ -583,7 +316,7 @@ class Record(metaclass=RecordType):
         Traceback (most recent call last):
         framewire.errors.RecordError: Port[1].number: 2 bytes needed at offset 2, 1 left
         """
-        return _lowered(cls).program.unpack_many(data, count)  # type: ignore[no-any-return]
+        return lowered(cls).program.unpack_many(data, count)  # type: ignore[no-any-return]
 
     @classmethod
     def missing(cls, data: Buffer, offset: int = 0) -> int:
@@ -598,7 +331,7 @@ class Record(metaclass=RecordType):
         >>> Name.missing(b""), Name.missing(b"\\5ab"), Name.missing(b"\\2abc")
         (1, 3, 0)
         """
-        return _lowered(cls).program.missing(data, offset)  # type: ignore[no-any-return]
+        return lowered(cls).program.missing(data, offset)  # type: ignore[no-any-return]
 
     def replace(self, **changes: Any) -> Self:
         """A copy with other values for some fields; TypeError for a field that there is not.
@@ -677,7 +410,7 @@ class Messages:
         self._classes: dict[int, type[Record]] = dict(table)
         self._tags: dict[type[Record], bytes] = {}
         for number, cls in self._classes.items():
-            if not isinstance(cls, RecordType) or cls is Record:
+            if not is_record(cls):
                 raise TypeError(f"Messages: the tag {number} must have a record class, not {cls!r}")
             if cls in self._tags:
                 raise DeclarationError(f"Messages: {cls.__name__} has two tags")
