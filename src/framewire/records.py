@@ -1,11 +1,12 @@
 """Records: typed binary messages, declared as annotated classes and packed in network byte order.
 
-A record class is a class with slots, one for each field that has a value. Its annotations are the field types
-of fields.py, `bool`, or other records; lengths, counts and constants are no attributes. Each annotation becomes
-a type tuple (_lowering.py), and the backend's `Program` (`_pure.records` is the specification) runs them. That
-happens on first use: until then `pack`, `unpack` and the others are the functions of `Record`, which lower the
-class and are replaced by the program's own, so that a call goes straight to the backend.
-Nothing here reads a byte; `dataclass_transform` lets type checkers see the constructor.
+A record class is a class with slots, one for each field that has a value. Its annotations are the field
+types of fields.py, `bool`, or other records; lengths, counts and constants are no attributes. Each
+annotation becomes a type tuple (_lowering.py), and the backend's `Program` (`_pure.records` is the
+specification) runs them. That happens on first use: until then `pack`, `unpack` and the others are the
+functions of `Record`, which lower the class and are replaced by the program's own, so that a call goes
+straight to the backend. Nothing here reads a byte; `dataclass_transform` lets type checkers see the
+constructor.
 """
 
 from __future__ import annotations
