@@ -17,13 +17,17 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src/framewire"
 CSRC = ROOT / "csrc"
 
+SIDES = ("_native", "_pure")
 FLOORS = [
     ["errors", "_version", "_transport"],
     ["_native._csrc", "_native._python", "_native._system"],
     ["_native.plan", "_pure.plan"],
     ["_pure.stuff", "_pure.talk", "_pure.text", "_pure.fragments", "_pure.enclosed", "_pure.dotted"],
     ["_native.encoder", "_pure.encoder"],
-    [f"{side}.{name}" for side in ("_native", "_pure") for name in ("codec", "records", "byteorder")],
+    [f"{side}.{name}" for side in SIDES for name in ("codec", "byteorder", "shape")],
+    [f"{side}.unpacking" for side in SIDES],
+    [f"{side}.packing" for side in SIDES],
+    [f"{side}.records" for side in SIDES],
     ["_native.stream", "_pure.stream"],
     ["_native.sending", "_pure.sending"],
     ["_native.receiving", "_pure.receiving"],
@@ -43,7 +47,6 @@ FLOORS = [
     ["", "__main__"],  # "" is the face, __init__.py
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
-SIDES = ("_native", "_pure")
 C_HEADERS = {"stddef.h", "stdint.h", "stdbool.h", "string.h", "immintrin.h", "arm_neon.h"}
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+c?import\s+(.+)|c?import\s+(\S+))", re.MULTILINE)
 

@@ -1,0 +1,307 @@
+"""Writing records in Python, and the twin of `_native.packing`.
+
+For each type, `writer` makes `write(value, out, depth)`, which appends the value to a bytearray. `Refused` is
+what it raises for a value that the field cannot say.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from operator import index as to_index
+
+from .. import errors
+from .plan import LEB128, UINT, _Field
+from .shape import (
+    ARRAY,
+    BOOL,
+    BYTES,
+    CONST,
+    ENUM,
+    FLOAT,
+    FLOATS,
+    LIST,
+    NATIVE_LITTLE,
+    NUMBER,
+    PAD,
+    RECORD,
+    REST,
+    STR,
+    Refused,
+    code_of,
+)
+from .unpacking import ITSELF
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .shape import Write
+
+_UNSIGNED = ("B", "H", "I", "L", "Q", "N")
+_SIGNED = ("b", "h", "i", "l", "q", "n")
+_KINDS = dict.fromkeys("BHIQ", "u") | dict.fromkeys("bhiq", "i") | {"f": "f", "d": "f"}
+
+
+def writer(kind: tuple[Any, ...]) -> Write:
+    """What writes a value of the type."""
+    return _WRITERS[kind[0]](kind)
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, int):
+        if not hasattr(type(value), "__index__"):
+            raise Refused(errors.record_type, "an int", value)
+        value = to_index(value)
+    return value if type(value) is int else int.__index__(value)
+
+
+def _write_number(kind: tuple[Any, ...]) -> Write:
+    low, high = kind[4:6]
+    field = _Field(kind[3])
+    width, order, signed = field.width, field.order, field.signed
+
+    def check(value: Any) -> int:
+        number = _integer(value)
+        if not low <= number <= high:
+            raise Refused(errors.record_range, number, low, high)
+        return number
+
+    code = code_of((NUMBER, *kind[1:6]))
+    if code is not None:
+        pack = struct.Struct("".join(code)).pack
+
+        def write_known(value: Any, out: bytearray, depth: int) -> None:
+            try:
+                out += pack(value)
+            except struct.error:
+                out += pack(check(value))
+
+        return write_known
+    if field.kind == UINT:
+
+        def write(value: Any, out: bytearray, depth: int) -> None:
+            out += check(value).to_bytes(width, order, signed=signed)
+
+        return write
+    itself = ITSELF.get(field.kind, 0)
+
+    def write_any(value: Any, out: bytearray, depth: int) -> None:
+        number = check(value)
+        if number < itself:
+            out.append(number)
+            return
+        if field.kind == LEB128:
+            # The forms below would be tried one by one.
+            while number > 0x7F:
+                out.append(number & 0x7F | 0x80)
+                number >>= 7
+            out.append(number)
+            return
+        for form in range(len(field.forms)):
+            made = field.write(form, number, 0)
+            if made is not None:
+                out += made
+                return
+        raise Refused(errors.record_range, number, low, high)
+
+    return write_any
+
+
+def _write_enum(kind: tuple[Any, ...]) -> Write:
+    name, members, closed = kind[6:]
+    write_number = _write_number(kind)
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        number = _integer(value)
+        if closed and number not in members:
+            raise Refused(errors.record_member, number, name)
+        write_number(number, out, depth)
+
+    return write
+
+
+def _write_float(kind: tuple[Any, ...]) -> Write:
+    width, little = kind[3:]
+    layout = struct.Struct(("<" if little else ">") + FLOATS[width])
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        if not isinstance(value, float):
+            is_int = isinstance(value, int)
+            if not is_int and not hasattr(type(value), "__float__") and not hasattr(type(value), "__index__"):
+                raise Refused(errors.record_type, "a float", value)
+            try:
+                value = float(value)
+            except OverflowError:
+                if is_int:
+                    raise Refused(errors.record_float, width) from None
+                raise
+        try:
+            out += layout.pack(value)
+        except OverflowError:
+            raise Refused(errors.record_float, width) from None
+
+    return write
+
+
+def _write_bool(kind: tuple[Any, ...]) -> Write:
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        if value is not True and value is not False:
+            raise Refused(errors.record_type, "a bool", value)
+        out.append(value)
+
+    return write
+
+
+def _contiguous(value: Any) -> memoryview:
+    try:
+        view = memoryview(value)
+    except (TypeError, BufferError):
+        raise Refused(errors.record_type, "a contiguous buffer", value) from None
+    if not view.c_contiguous:
+        raise Refused(errors.record_type, "a contiguous buffer", value)
+    return view
+
+
+def _write_counted(kind: tuple[Any, ...]) -> Write:
+    """STR and BYTES."""
+    is_text, high = kind[0] == STR, kind[5]
+    write_size = _write_number(kind)
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        if is_text:
+            if not isinstance(value, str):
+                raise Refused(errors.record_type, "a str", value)
+            try:
+                value = str.encode(value, "utf-8")
+            except UnicodeEncodeError as error:
+                raise Refused(errors.record_text, error) from None
+            size = len(value)
+        elif type(value) is bytes:
+            size = len(value)
+        else:
+            value = _contiguous(value)
+            size = value.nbytes
+        if size > high:
+            raise Refused(errors.record_size, size, high, "bytes")
+        write_size(size, out, depth)
+        out += value
+
+    return write
+
+
+def _write_rest(kind: tuple[Any, ...]) -> Write:
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        out += _contiguous(value)
+
+    return write
+
+
+def _write_fixed(kind: tuple[Any, ...]) -> Write:
+    """CONST and PAD."""
+    value = kind[3] if kind[0] == CONST else bytes(kind[1])
+
+    def write(_: Any, out: bytearray, depth: int) -> None:
+        out += value
+
+    return write
+
+
+def _write_list(kind: tuple[Any, ...]) -> Write:
+    high, item = kind[5], kind[6]
+    write_count, write_item = _write_number(kind), writer(item)
+    code = code_of(item)
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        if not isinstance(value, (list, tuple)):
+            raise Refused(errors.record_type, "a list or a tuple", value)
+        # A subclass may give other answers than the list that it is.
+        base: Any = list if isinstance(value, list) else tuple
+        count = base.__len__(value)
+        if count > high:
+            raise Refused(errors.record_size, count, high, "items")
+        write_count(count, out, depth)
+        if code:
+            try:
+                made = struct.pack(f"{code[0]}{count}{code[1]}", *base.__iter__(value))
+            except (struct.error, OverflowError):
+                made = None
+            if made is not None and base.__len__(value) == count:
+                out += made
+                return
+        i = 0
+        try:
+            for one in base.__iter__(value):
+                write_item(one, out, depth)
+                i += 1
+                if base.__len__(value) != count:
+                    break
+        except Refused as refused:
+            refused.path.append(i)
+            raise
+        if base.__len__(value) != count:
+            raise Refused(errors.record_changed)
+
+    return write
+
+
+def _write_array(kind: tuple[Any, ...]) -> Write:
+    high, item, typecode = kind[5:]
+    write_count, write_list = _write_number(kind), _write_list(kind)
+    width: int = item[1]
+    little = item[3][2] if item[0] == NUMBER else item[4]
+    swaps = width > 1 and little != NATIVE_LITTLE
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        if isinstance(value, (list, tuple)):
+            write_list(value, out, depth)
+            return
+        view = _contiguous(value)
+        if _format(view) != _KINDS[typecode] or view.itemsize != width:
+            raise Refused(errors.record_items, typecode, value)
+        count = view.nbytes // width
+        if count > high:
+            raise Refused(errors.record_size, count, high, "items")
+        write_count(count, out, depth)
+        if swaps:
+            values = array(typecode, view.tobytes())
+            values.byteswap()
+            view = memoryview(values)
+        out += view
+
+    return write
+
+
+def _format(view: memoryview) -> str:
+    """Which of the letters of _KINDS stands for the view's items, "" for none."""
+    code = view.format.lstrip("@=" + ("<" if NATIVE_LITTLE else ">"))
+    return "u" if code in _UNSIGNED else "i" if code in _SIGNED else "f" if code in ("f", "d") else ""
+
+
+def _write_record(kind: tuple[Any, ...]) -> Write:
+    program = kind[3]
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        if not issubclass(type(value), program.cls):
+            raise Refused(errors.record_type, f"a {program.name}", value)
+        if depth >= errors.MOST_LEVELS:
+            raise Refused(errors.record_deep)
+        program.write(value, out, depth + 1)
+
+    return write
+
+
+_WRITERS = {
+    NUMBER: _write_number,
+    FLOAT: _write_float,
+    BOOL: _write_bool,
+    STR: _write_counted,
+    BYTES: _write_counted,
+    REST: _write_rest,
+    CONST: _write_fixed,
+    PAD: _write_fixed,
+    LIST: _write_list,
+    ARRAY: _write_array,
+    RECORD: _write_record,
+    ENUM: _write_enum,
+}

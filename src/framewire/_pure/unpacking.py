@@ -1,0 +1,380 @@
+"""Reading and passing over records in Python, and the twin of `_native.unpacking`.
+
+For each type, `reader` makes `read(data, at, size, depth)`, which gives (value, end), and `skipper` makes
+`skip(data, at, size, depth)`, which gives the end without a value.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+
+from .. import errors
+from .plan import BER, LEB128, QUIC, UINT, VLQ, Fault, _Field, _Short
+from .shape import (
+    ARRAY,
+    BOOL,
+    BYTES,
+    CONST,
+    ENUM,
+    FAR,
+    FLOAT,
+    FLOATS,
+    LIST,
+    NATIVE_LITTLE,
+    NUMBER,
+    PAD,
+    RECORD,
+    REST,
+    STR,
+    More,
+    Wrong,
+    code_of,
+    short,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .shape import Read, Skip
+
+_U64 = (1 << 64) - 1
+# Below it, the first byte of a number is the number itself.
+ITSELF = {LEB128: 0x80, VLQ: 0x80, BER: 0x80, QUIC: 0x40}
+
+
+def reader(kind: tuple[Any, ...]) -> Read:
+    """What reads a value of the type."""
+    return _READERS[kind[0]](kind)
+
+
+def skipper(kind: tuple[Any, ...]) -> Skip:
+    """What passes over a value of the type; More tells how many bytes are missing at least."""
+    return _SKIPPERS[kind[0]](kind)
+
+
+# --- reading --------------------------------------------------------------------------------------------
+
+
+def _read_number(kind: tuple[Any, ...]) -> Read:
+    field = _Field(kind[3])
+    width, order, signed = field.width, field.order, field.signed
+    code = code_of((NUMBER, *kind[1:6]))
+    if code is not None:
+        unpack_from = struct.Struct("".join(code)).unpack_from
+
+        def read_known(data: Any, at: int, size: int, depth: int) -> tuple[int, int]:
+            if at + width > size:
+                raise short(at, size, width)
+            return unpack_from(data, at)[0], at + width
+
+        return read_known
+    if field.kind == UINT:
+
+        def read(data: Any, at: int, size: int, depth: int) -> tuple[int, int]:
+            end = at + width
+            if end > size:
+                raise short(at, size, width)
+            return int.from_bytes(data[at:end], order, signed=signed), end
+
+        return read
+    itself = ITSELF.get(field.kind, 0)
+
+    def read_any(data: Any, at: int, size: int, depth: int) -> tuple[int, int]:
+        if at < size and data[at] < itself:
+            return data[at], at + 1
+        try:
+            value, length, _ = field.read(data, at, size, _U64)
+        except _Short as lacking:
+            raise short(at, size, lacking.width) from None
+        except Fault as fault:
+            raise Wrong(fault.code, at) from None
+        if value < 0:
+            raise Wrong(-2, at)
+        return value, at + length
+
+    return read_any
+
+
+def _read_enum(kind: tuple[Any, ...]) -> Read:
+    name, members, closed = kind[6:]
+    read_number = _read_number(kind)
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        number, end = read_number(data, at, size, depth)
+        member = members.get(number)
+        if member is None:
+            if closed:
+                raise Wrong(errors.MEMBER, at, number, name)
+            return number, end
+        return member, end
+
+    return read
+
+
+def _read_float(kind: tuple[Any, ...]) -> Read:
+    width, little = kind[3:]
+    unpack_from = struct.Struct(("<" if little else ">") + FLOATS[width]).unpack_from
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[float, int]:
+        if at + width > size:
+            raise short(at, size, width)
+        return unpack_from(data, at)[0], at + width
+
+    return read
+
+
+def _read_bool(kind: tuple[Any, ...]) -> Read:
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[bool, int]:
+        if at >= size:
+            raise short(at, size, 1)
+        return data[at] != 0, at + 1
+
+    return read
+
+
+def _read_counted(kind: tuple[Any, ...]) -> Read:
+    """STR and BYTES."""
+    is_text = kind[0] == STR
+    read_size = _read_number(kind)
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        count, at = read_size(data, at, size, depth)
+        end = at + count
+        if end > size:
+            raise short(at, size, count)
+        if not is_text:
+            return bytes(data[at:end]), end
+        try:
+            return str(data[at:end], "utf-8"), end
+        except UnicodeDecodeError as error:
+            raise Wrong(errors.TEXT, at + error.start, data[at + error.start]) from None
+
+    return read
+
+
+def _read_rest(kind: tuple[Any, ...]) -> Read:
+    return lambda data, at, size, depth: (bytes(data[at:size]), size)
+
+
+def _read_const(kind: tuple[Any, ...]) -> Read:
+    value: bytes = kind[3]
+    width = len(value)
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[None, int]:
+        end = at + width
+        if end > size:
+            raise short(at, size, width)
+        if data[at:end] != value:
+            raise Wrong(errors.CONSTANT, at, value, bytes(data[at:end]))
+        return None, end
+
+    return read
+
+
+def _read_pad(kind: tuple[Any, ...]) -> Read:
+    width: int = kind[1]
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[None, int]:
+        if at + width > size:
+            raise short(at, size, width)
+        return None, at + width
+
+    return read
+
+
+def _read_list(kind: tuple[Any, ...]) -> Read:
+    item = kind[6]
+    read_count, read_item = _read_number(kind), reader(item)
+    least: int = item[1]
+    code = code_of(item)
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[list[Any], int]:
+        count, at = read_count(data, at, size, depth)
+        if code and at + count * least <= size:
+            values = struct.unpack_from(f"{code[0]}{count}{code[1]}", data, at)
+            return list(values), at + count * least
+        items = []
+        i = 0
+        try:
+            while i < count:
+                value, at = read_item(data, at, size, depth)
+                items.append(value)
+                i += 1
+        except Wrong as wrong:
+            wrong.path.append(i)
+            raise
+        return items, at
+
+    return read
+
+
+def _read_array(kind: tuple[Any, ...]) -> Read:
+    item, typecode = kind[6:]
+    read_count = _read_number(kind)
+    width: int = item[1]
+    little = item[3][2] if item[0] == NUMBER else item[4]
+    swaps = width > 1 and little != NATIVE_LITTLE
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        count, at = read_count(data, at, size, depth)
+        left = size - at
+        if count * width > left:
+            wrong = short(at + left // width * width, size, width)
+            wrong.path.append(left // width)
+            raise wrong
+        end = at + count * width
+        values = array(typecode)
+        values.frombytes(data[at:end])
+        if swaps:
+            values.byteswap()
+        return values, end
+
+    return read
+
+
+def _read_record(kind: tuple[Any, ...]) -> Read:
+    program = kind[3]
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        if depth >= errors.MOST_LEVELS:
+            raise Wrong(errors.DEEP, at, errors.MOST_LEVELS)
+        return program.read(data, at, size, depth + 1)  # type: ignore[no-any-return]
+
+    return read
+
+
+_READERS = {
+    NUMBER: _read_number,
+    FLOAT: _read_float,
+    BOOL: _read_bool,
+    STR: _read_counted,
+    BYTES: _read_counted,
+    REST: _read_rest,
+    CONST: _read_const,
+    PAD: _read_pad,
+    LIST: _read_list,
+    ARRAY: _read_array,
+    RECORD: _read_record,
+    ENUM: _read_enum,
+}
+
+
+# --- passing over ---------------------------------------------------------------------------------------
+
+
+def _skip_read(kind: tuple[Any, ...]) -> Skip:
+    """By reading: what is short of bytes tells of how many."""
+    read = reader(kind)
+
+    def skip(data: Any, at: int, size: int, depth: int) -> int:
+        try:
+            return read(data, at, size, depth)[1]
+        except Wrong as wrong:
+            if wrong.code == errors.SHORT:
+                raise More(wrong.a - wrong.b) from None  # type: ignore[operator]
+            raise
+
+    return skip
+
+
+def _skip_plain(kind: tuple[Any, ...]) -> Skip:
+    width: int = kind[1]
+
+    def skip(data: Any, at: int, size: int, depth: int) -> int:
+        if at + width > size:
+            raise More(at + width - size)
+        return at + width
+
+    return skip
+
+
+def _skip_number(kind: tuple[Any, ...]) -> Skip:
+    return _skip_plain(kind) if kind[3][0] == UINT else _skip_read(kind)
+
+
+def _skip_count(kind: tuple[Any, ...]) -> Read:
+    """A count, or More."""
+    read = _read_number(kind)
+
+    def skip(data: Any, at: int, size: int, depth: int) -> tuple[int, int]:
+        try:
+            return read(data, at, size, depth)
+        except Wrong as wrong:
+            if wrong.code == errors.SHORT:
+                raise More(wrong.a - wrong.b) from None  # type: ignore[operator]
+            raise
+
+    return skip
+
+
+def _skip_counted(kind: tuple[Any, ...]) -> Skip:
+    skip_count = _skip_count(kind)
+
+    def skip(data: Any, at: int, size: int, depth: int) -> int:
+        count, at = skip_count(data, at, size, depth)
+        end: int = at + count
+        if end > size:
+            raise More(min(count, FAR) - (size - at))
+        return end
+
+    return skip
+
+
+def _skip_rest(kind: tuple[Any, ...]) -> Skip:
+    return lambda data, at, size, depth: size
+
+
+def _skip_list(kind: tuple[Any, ...]) -> Skip:
+    """LIST and ARRAY."""
+    item = kind[6]
+    least: int = item[1]
+    skip_count, plain = _skip_count(kind), item[2]
+    skip_item = skipper(item)
+
+    def skip(data: Any, at: int, size: int, depth: int) -> int:
+        count, at = skip_count(data, at, size, depth)
+        need: int = count * least
+        if need > size - at:
+            raise More(min(need, FAR) - (size - at))
+        if plain:
+            return at + need
+        for i in range(count):
+            try:
+                at = skip_item(data, at, size, depth)
+            except More as more:
+                raise More(min(more.size + (count - i - 1) * least, FAR)) from None
+            except Wrong as wrong:
+                wrong.path.append(i)
+                raise
+        return at
+
+    return skip
+
+
+def _skip_record(kind: tuple[Any, ...]) -> Skip:
+    program = kind[3]
+
+    def skip(data: Any, at: int, size: int, depth: int) -> int:
+        if depth >= errors.MOST_LEVELS:
+            raise Wrong(errors.DEEP, at, errors.MOST_LEVELS)
+        return program.skip(data, at, size, depth + 1)  # type: ignore[no-any-return]
+
+    return skip
+
+
+_SKIPPERS = {
+    NUMBER: _skip_number,
+    FLOAT: _skip_plain,
+    BOOL: _skip_plain,
+    STR: _skip_counted,
+    BYTES: _skip_counted,
+    REST: _skip_rest,
+    CONST: _skip_read,
+    PAD: _skip_plain,
+    LIST: _skip_list,
+    ARRAY: _skip_list,
+    RECORD: _skip_record,
+    ENUM: _skip_read,
+}
