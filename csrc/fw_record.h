@@ -1,0 +1,80 @@
+/* The op table of a record: what its fields are, one fw_op each, and the walk over it that makes no objects.
+ *
+ * Whoever builds a table owns all that it points to, and fills in what a kind needs; the `void` pointers are for
+ * his own use. A table never changes once it is walked, so any number of threads may walk it.
+ */
+#ifndef FW_RECORD_H
+#define FW_RECORD_H
+
+#include <stdbool.h>
+
+#include "fw.h"
+
+/* The kinds of types, as fields.py numbers them. */
+enum fw_type {
+    FW_T_NUMBER, FW_T_FLOAT, FW_T_BOOL, FW_T_STR, FW_T_BYTES, FW_T_REST, FW_T_CONST, FW_T_PAD, FW_T_LIST,
+    FW_T_ARRAY, FW_T_RECORD, FW_T_ENUM
+};
+
+enum {
+    FW_LEVELS = 64,                 /* of records within each other */
+    FW_STEPS = 4 * FW_LEVELS + 1    /* a name and at most three indices for each, and one of many records */
+};
+
+typedef struct fw_op fw_op;
+typedef struct fw_shape fw_shape;
+
+struct fw_op {
+    int kind;
+    bool simple;            /* a number, or a count, is an integer of fixed width */
+    bool plain;             /* always `least` bytes, of which none can be wrong */
+    bool little, is_signed;
+    bool swaps;             /* an array's items, from the machine's order */
+    bool closed;            /* FW_T_ENUM: what is no member is an error */
+    unsigned width;         /* of a simple number or count, or a float */
+    ptrdiff_t least;        /* bytes of the type; so many have FW_T_CONST and FW_T_PAD */
+    ptrdiff_t tail;         /* least of all fields behind this one */
+    ptrdiff_t slot;         /* where the instance has the value; 0: nowhere */
+    uint64_t high;          /* greatest number or count */
+    fw_field *field;        /* of the number or count */
+    fw_op *item;            /* FW_T_LIST, FW_T_ARRAY; its least is not 0 */
+    const fw_shape *record; /* FW_T_RECORD */
+    const uint8_t *data;    /* FW_T_CONST */
+    const uint64_t *members; /* FW_T_ENUM, sorted as they are */
+    size_t member_count;
+    void *name, *owner, *label;
+};
+
+struct fw_shape {
+    const fw_op *ops;
+    ptrdiff_t count, least;
+    void *owner;
+};
+
+typedef struct fw_step {
+    const void *name;       /* of a field; NULL: an index */
+    ptrdiff_t index;
+} fw_step;
+
+/* The way to what is being read or written, kept up to date with one store a field: an error finds it there. */
+typedef struct fw_path {
+    void *record;
+    int depth, count;
+    fw_step steps[FW_STEPS];
+} fw_path;
+
+typedef struct fw_walk {
+    const uint8_t *data;
+    ptrdiff_t at, size;
+    fw_path path;
+} fw_walk;
+
+/* Pass over one record at walk->at.
+ * FW_FRAME: it is whole and ends at walk->at. FW_MORE: *more bytes are missing at least, beyond walk->size.
+ * Anything else: walk->path and walk->at are those of *bad, whose bytes are wrong and will stay so. */
+int fw_skip_record(const fw_shape *shape, fw_walk *walk, ptrdiff_t *more, const fw_op **bad);
+
+/* Whether a closed enumeration has the number; a signed one is its 64 bits. */
+bool fw_is_member(const fw_op *op, uint64_t number);
+
+#endif

@@ -1,0 +1,437 @@
+# cython: language_level=3, auto_pickle=False, autotestdict=False, binding=False
+"""Writing records in C: a loop over the op table, and the twin of `_pure.packing`.
+
+Bytes go to 1 KiB of stack, then to the heap, and to their destination once all is well: a refused record
+has changed nothing. User code (`__index__`, `__float__`) may run while a list is written, so the list is
+looked at anew for each item, and every value is held while it is in use.
+"""
+
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_SIMPLE, PyBuffer_Release
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.float cimport PyFloat_AsDouble, PyFloat_Check
+from cpython.list cimport PyList_Check, PyList_GET_ITEM
+from cpython.long cimport PyLong_Check, PyLong_CheckExact
+from cpython.mem cimport PyMem_Realloc
+from cpython.number cimport PyIndex_Check, PyNumber_Index
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from cpython.unicode cimport PyUnicode_Check
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from ._csrc cimport fw_field
+from ._python cimport PyFloat_Pack2, PyFloat_Pack4, PyList_GET_SIZE
+from .shape cimport (
+    ARRAY, BYTES, CONST, DEPTH, ENUM, FLOAT, LIST, NUMBER, RECORD, REST, STR,
+    Output, Shape, fw_op, fw_step, lost, parts, wrong_range, wrong_size, wrong_type,
+)
+
+from .. import errors
+
+__all__ = []
+
+cdef enum:
+    LEB128 = 2          # LengthType.spec
+
+cdef extern from "fw_field.h" nogil:
+    bint fw_host_big()
+    void fw_store_be(uint8_t *p, unsigned width, uint64_t value)
+    void fw_store_le(uint8_t *p, unsigned width, uint64_t value)
+    unsigned fw_form_count(const fw_field *f)
+    size_t fw_form_width(const fw_field *f, unsigned form)
+    int fw_write_form(const fw_field *f, unsigned form, uint64_t value, uint64_t free_bits, uint8_t *p)
+
+cdef extern from "fw_swap.h" nogil:
+    void fw_swap(uint8_t *dst, const uint8_t *src, size_t n, unsigned width)
+
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
+    void PyErr_Clear()
+    void *PyErr_Occurred()
+    # Not the cimported one: this leaves its exception to be looked at.
+    int try_buffer "PyObject_GetBuffer"(object, Py_buffer *, int)
+    const char *as_utf8 "PyUnicode_AsUTF8AndSize"(object, Py_ssize_t *) except NULL
+    bint PyUnicode_IS_ASCII "PyUnicode_IS_COMPACT_ASCII"(object)
+    PyObject **PySequence_Fast_ITEMS(object)
+    bint PyObject_TypeCheck(object, PyTypeObject *)
+    long long PyLong_AsLongLongAndOverflow(object, int *overflow) except? -1
+    unsigned long long PyLong_AsUnsignedLongLong(object)
+
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX < 0x030B0000
+    #include "longintrepr.h"
+    #endif
+    /* 1 and the value of an int of 0 to 60 bits, else 0. Asking Python takes several times as long where it
+     * has two digits, as every other u32 has. */
+    static inline int fw_small_int(PyObject *number, uint64_t *value)
+    {
+    #if PY_VERSION_HEX >= 0x030C0000
+        const digit *digits = ((PyLongObject *)number)->long_value.ob_digit;
+        uintptr_t tag = ((PyLongObject *)number)->long_value.lv_tag, size = tag >> 3;
+        if ((tag & 2) || size > 2)
+            return 0;
+    #else
+        const digit *digits = ((PyLongObject *)number)->ob_digit;
+        Py_ssize_t size = Py_SIZE(number);
+        if (size < 0 || size > 2)
+            return 0;
+    #endif
+        *value = size == 0 ? 0 : digits[0];
+        if (size == 2)
+            *value |= (uint64_t)digits[1] << PyLong_SHIFT;
+        return 1;
+    }
+    """
+    bint fw_small_int(object number, uint64_t *value)
+
+cdef int grow(Output *s, Py_ssize_t size) except -1:
+    cdef Py_ssize_t room
+    cdef uint8_t *heap
+    if size > PY_SSIZE_T_MAX // 2 - s.used:
+        raise MemoryError()
+    room = 2 * (s.used + size)
+    heap = <uint8_t *> PyMem_Realloc(s.heap, room)
+    if heap is NULL:
+        raise MemoryError()
+    if s.heap is NULL:
+        memcpy(heap, s.out, s.used)
+    s.heap = s.out = heap
+    s.room = room
+    return 0
+
+
+cdef inline uint8_t *reserve(Output *s, Py_ssize_t size) except NULL:
+    """Where `size` more bytes are to be written."""
+    if size > s.room - s.used:
+        grow(s, size)
+    s.used += size
+    return s.out + s.used - size
+
+
+cdef int put(Output *s, const void *data, Py_ssize_t size) except -1:
+    memcpy(reserve(s, size), data, size)
+    return 0
+
+
+cdef inline void store_big(uint8_t *p, unsigned width, uint64_t value) noexcept:
+    if width == 1:
+        p[0] = <uint8_t> value
+    elif width == 2:
+        fw_store_be(p, 2, value)
+    elif width == 4:
+        fw_store_be(p, 4, value)
+    elif width == 8:
+        fw_store_be(p, 8, value)
+    else:
+        fw_store_be(p, width, value)
+
+
+cdef inline Py_ssize_t store_leb128(uint8_t *p, uint64_t value) noexcept:
+    cdef Py_ssize_t size = 0
+    while value > 0x7f:
+        p[size] = <uint8_t> (value | 0x80)
+        value >>= 7
+        size += 1
+    p[size] = <uint8_t> value
+    return size + 1
+
+
+cdef int put_number(Output *s, const fw_op *op, uint64_t value) except -1:
+    cdef uint8_t *p
+    cdef unsigned form
+    cdef uint8_t small[48]
+    if op.simple:
+        p = reserve(s, op.width)
+        if op.little:
+            fw_store_le(p, op.width, value)
+        else:
+            store_big(p, op.width, value)
+        return 0
+    if op.field.kind == LEB128:
+        # The forms below would be tried one by one.
+        return put(s, small, store_leb128(small, value))
+    for form in range(fw_form_count(op.field)):
+        if fw_write_form(op.field, form, value, 0, small):
+            put(s, small, fw_form_width(op.field, form))
+            return 0
+    wrong_range(s, op, value)
+
+
+cdef object as_int(Output *s, object value):
+    """The value, or its `__index__`, as an int that is no subclass's."""
+    if not PyLong_Check(value):
+        if not PyIndex_Check(value):
+            wrong_type(s, "an int", value)
+        value = PyNumber_Index(value)
+    return value if PyLong_CheckExact(value) else int.__index__(value)
+
+
+cdef int write_member(Output *s, const fw_op *op, object value) except -1:
+    value = as_int(s, value)
+    if op.closed and value not in <dict> op.owner:
+        raise errors.record_member(<object> s.path.record, parts(&s.path), value, <object> op.label)
+    return write_number(s, op, value)
+
+
+cdef int write_number(Output *s, const fw_op *op, object value) except -1:
+    cdef int overflow = 0
+    cdef int64_t number
+    cdef uint64_t large = 0
+    if PyLong_CheckExact(value):
+        if fw_small_int(value, &large) and large <= op.high:
+            return put_number(s, op, large)
+    else:
+        value = as_int(s, value)
+    number = PyLong_AsLongLongAndOverflow(value, &overflow)
+    if overflow == 0:
+        if number >= 0:
+            if <uint64_t> number <= op.high:
+                return put_number(s, op, <uint64_t> number)
+        elif op.is_signed and number >= -<int64_t> op.high - 1:
+            return put_number(s, op, <uint64_t> number)
+    elif overflow > 0 and op.high > <uint64_t> INT64_MAX:
+        large = PyLong_AsUnsignedLongLong(value)
+        if PyErr_Occurred() is NULL:
+            if large <= op.high:
+                return put_number(s, op, large)
+        else:
+            PyErr_Clear()
+    wrong_range(s, op, value)
+
+
+cdef double as_double(Output *s, const fw_op *op, object value) except? -1:
+    cls = type(value)
+    if not (PyLong_Check(value) or hasattr(cls, "__float__") or hasattr(cls, "__index__")):
+        wrong_type(s, "a float", value)
+    try:
+        return float(value)
+    except OverflowError:
+        if not PyLong_Check(value):
+            raise
+    raise errors.record_float(<object> s.path.record, parts(&s.path), op.width)
+
+
+cdef int write_float(Output *s, const fw_op *op, object value) except -1:
+    cdef double number = PyFloat_AsDouble(value) if PyFloat_Check(value) else as_double(s, op, value)
+    cdef uint64_t bits = 0
+    cdef uint8_t *p = reserve(s, op.width)
+    cdef int failed = 0
+    if op.width == 8:
+        memcpy(&bits, &number, 8)
+        if op.little:
+            fw_store_le(p, 8, bits)
+        else:
+            fw_store_be(p, 8, bits)
+    elif op.width == 4:
+        failed = PyFloat_Pack4(number, <char *> p, op.little)
+    else:
+        failed = PyFloat_Pack2(number, <char *> p, op.little)
+    if failed:
+        PyErr_Clear()
+        raise errors.record_float(<object> s.path.record, parts(&s.path), op.width)
+    return 0
+
+
+cdef int take_buffer(Output *s, object value, Py_buffer *view) except -1:
+    if try_buffer(value, view, PyBUF_SIMPLE) < 0:
+        PyErr_Clear()
+        wrong_type(s, "a contiguous buffer", value)
+    return 0
+
+
+cdef int write_text(Output *s, const fw_op *op, object value) except -1:
+    cdef Py_ssize_t size = 0
+    cdef const char *p
+    cdef bytes encoded
+    if not PyUnicode_Check(value):
+        wrong_type(s, "a str", value)
+    if PyUnicode_IS_ASCII(value):
+        p = as_utf8(value, &size)
+    else:
+        # Through bytes: what AsUTF8 makes of other text stays with the str for good.
+        try:
+            encoded = str.encode(value, "utf-8")
+        except UnicodeEncodeError as error:
+            raise errors.record_text(<object> s.path.record, parts(&s.path), error) from None
+        p = PyBytes_AS_STRING(encoded)
+        size = PyBytes_GET_SIZE(encoded)
+    if <uint64_t> size > op.high:
+        wrong_size(s, op, size, "bytes")
+    put_number(s, op, <uint64_t> size)
+    return put(s, p, size)
+
+
+cdef int write_bytes(Output *s, const fw_op *op, object value) except -1:
+    """BYTES and REST."""
+    cdef Py_buffer view
+    take_buffer(s, value, &view)
+    try:
+        if op.kind == BYTES:
+            if <uint64_t> view.len > op.high:
+                wrong_size(s, op, view.len, "bytes")
+            put_number(s, op, <uint64_t> view.len)
+        put(s, view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+    return 0
+
+
+cdef Py_ssize_t write_small_ints(Output *s, const fw_op *op, PyObject **items, Py_ssize_t count) except -1:
+    """How many of the items, from the first on, were plain ints of a plain field and are written."""
+    cdef Py_ssize_t i, widest = op.width if op.simple else 10
+    cdef uint64_t value = 0
+    cdef uint8_t *p
+    cdef uint8_t *start
+    if op.kind != NUMBER or op.little or not (op.simple or op.field.kind == LEB128):
+        return 0
+    if count > PY_SSIZE_T_MAX // widest:
+        raise MemoryError()
+    start = p = reserve(s, count * widest)
+    for i in range(count):
+        if not PyLong_CheckExact(<object> items[i]):
+            break
+        if not fw_small_int(<object> items[i], &value) or value > op.high:
+            break
+        if op.simple:
+            store_big(p, op.width, value)
+            p += op.width
+        else:
+            p += store_leb128(p, value)
+    else:
+        i = count
+    s.used -= count * widest - (p - start)
+    return i
+
+
+cdef int write_list(Output *s, const fw_op *op, object value) except -1:
+    """LIST, and ARRAY out of a list."""
+    cdef bint is_list = PyList_Check(value)
+    cdef Py_ssize_t i, count, done
+    cdef fw_step *step = &s.path.steps[s.path.count]
+    if not is_list and not PyTuple_Check(value):
+        wrong_type(s, "a list or a tuple", value)
+    count = PyList_GET_SIZE(value) if is_list else PyTuple_GET_SIZE(value)
+    if <uint64_t> count > op.high:
+        wrong_size(s, op, count, "items")
+    put_number(s, op, <uint64_t> count)
+    step.name = NULL
+    s.path.count += 1
+    done = write_small_ints(s, op.item, PySequence_Fast_ITEMS(value), count)
+    for i in range(done, count):
+        if is_list and PyList_GET_SIZE(value) != count:
+            break
+        step.index = i
+        item = <object> (PyList_GET_ITEM(value, i) if is_list else PyTuple_GET_ITEM(value, i))
+        write_value(s, op.item, item)
+    s.path.count -= 1
+    if is_list and PyList_GET_SIZE(value) != count:
+        raise errors.record_changed(<object> s.path.record, parts(&s.path))
+    return 0
+
+
+cdef bint fits(const fw_op *op, const char *format) noexcept:
+    """Whether items of a buffer's format are of the kind that the array has; their size is another matter."""
+    cdef char code
+    if format is NULL:
+        code = c'B'
+    else:
+        while format[0] == c'@' or format[0] == c'=' or format[0] == (c'>' if fw_host_big() else c'<'):
+            format += 1
+        code = format[0]
+        if code == 0 or format[1] != 0:
+            return False
+    if op.item.kind == FLOAT:
+        return code == c'f' or code == c'd'
+    if op.item.is_signed:
+        return code in (c'b', c'h', c'i', c'l', c'q', c'n')
+    return code in (c'B', c'H', c'I', c'L', c'Q', c'N')
+
+
+cdef int write_array(Output *s, const fw_op *op, object value) except -1:
+    cdef unsigned width = op.item.width
+    cdef Py_ssize_t count
+    cdef Py_buffer view
+    cdef uint8_t *p
+    if PyList_Check(value) or PyTuple_Check(value):
+        return write_list(s, op, value)
+    if try_buffer(value, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) < 0:
+        PyErr_Clear()
+        wrong_type(s, "a contiguous buffer", value)
+    try:
+        if view.itemsize != width or not fits(op, view.format):
+            typecode = (<object> op.owner).typecode
+            raise errors.record_items(<object> s.path.record, parts(&s.path), typecode, value)
+        count = view.len // width
+        if <uint64_t> count > op.high:
+            wrong_size(s, op, count, "items")
+        put_number(s, op, <uint64_t> count)
+        p = reserve(s, view.len)
+        if op.item.swaps:
+            fw_swap(p, <const uint8_t *> view.buf, view.len, width)
+        else:
+            memcpy(p, view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+    return 0
+
+
+cdef int write_value(Output *s, const fw_op *op, object value) except -1:
+    cdef int kind = op.kind
+    if kind == NUMBER:
+        return write_number(s, op, value)
+    if kind == FLOAT:
+        return write_float(s, op, value)
+    if kind == STR:
+        return write_text(s, op, value)
+    if kind == BYTES or kind == REST:
+        return write_bytes(s, op, value)
+    if kind == RECORD:
+        if not PyObject_TypeCheck(value, <PyTypeObject *> (<Shape> op.record.owner).cls):
+            wrong_type(s, f"a {(<Shape> op.record.owner).name}", value)
+        if s.path.depth >= DEPTH:
+            raise errors.record_deep(<object> s.path.record, parts(&s.path))
+        return write_record(<Shape> op.record.owner, s, value)
+    if kind == LIST:
+        return write_list(s, op, value)
+    if kind == ARRAY:
+        return write_array(s, op, value)
+    if kind == ENUM:
+        return write_member(s, op, value)
+    if value is not True and value is not False:
+        wrong_type(s, "a bool", value)
+    reserve(s, 1)[0] = value is True
+    return 0
+
+
+cdef int write_record(Shape self, Output *s, object record) except -1:
+    cdef fw_step *step = &s.path.steps[s.path.count]
+    cdef const fw_op *op = self.ops
+    cdef const fw_op *end = self.ops + self.table.count
+    cdef PyObject *value
+    if self.keep is None:
+        lost()
+    s.path.depth += 1
+    s.path.count += 1
+    while op < end:
+        step.name = op.name
+        if op.slot:
+            value = (<PyObject **> (<char *> <PyObject *> record + op.slot))[0]
+            if value is NULL:
+                raise errors.record_unset(<object> s.path.record, parts(&s.path))
+            held = <object> value
+            write_value(s, op, held)
+        elif op.kind == CONST:
+            put(s, op.data, op.least)
+        else:
+            memset(reserve(s, op.least), 0, op.least)
+        op += 1
+    s.path.count -= 1
+    s.path.depth -= 1
+    return 0
+
+
+cdef int write_whole(Shape self, Output *s, object record) except -1:
+    if not PyObject_TypeCheck(record, <PyTypeObject *> self.cls):
+        raise TypeError(f"a {self.name} is needed, not {type(record).__name__}")
+    return write_record(self, s, record)

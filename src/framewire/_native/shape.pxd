@@ -1,0 +1,91 @@
+# The op table of csrc/fw_record.h, what is being written, and what both directions say of a fault.
+from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t, uint64_t
+
+from ._csrc cimport fw_field
+
+cdef extern from "fw_record.h" nogil:
+    enum:
+        NUMBER "FW_T_NUMBER"
+        FLOAT "FW_T_FLOAT"
+        BOOL "FW_T_BOOL"
+        STR "FW_T_STR"
+        BYTES "FW_T_BYTES"
+        REST "FW_T_REST"
+        CONST "FW_T_CONST"
+        PAD "FW_T_PAD"
+        LIST "FW_T_LIST"
+        ARRAY "FW_T_ARRAY"
+        RECORD "FW_T_RECORD"
+        ENUM "FW_T_ENUM"
+        DEPTH "FW_LEVELS"
+
+    ctypedef struct fw_shape:
+        const fw_op *ops
+        Py_ssize_t count, least
+        void *owner         # the Shape
+
+    ctypedef struct fw_op:
+        int kind
+        bint simple, plain, little, is_signed, swaps, closed
+        unsigned width
+        Py_ssize_t least, tail, slot
+        uint64_t high
+        fw_field *field
+        fw_op *item
+        const fw_shape *record
+        const uint8_t *data
+        const uint64_t *members
+        size_t member_count
+        void *name          # of the field
+        void *owner         # ARRAY: an empty array of the kind; ENUM: members by number
+        void *label         # ENUM: the name of its class
+
+    ctypedef struct fw_step:
+        const void *name
+        Py_ssize_t index
+
+    ctypedef struct fw_path:
+        void *record        # name of the outermost class
+        int depth, count
+        fw_step *steps
+
+    ctypedef struct fw_walk:
+        const uint8_t *data
+        Py_ssize_t at, size
+        fw_path path
+
+    int fw_skip_record(const fw_shape *shape, fw_walk *walk, Py_ssize_t *more, const fw_op **bad)
+
+ctypedef struct Output:
+    uint8_t *out            # `used` of `room` bytes; on the stack until `heap` is not NULL
+    uint8_t *heap
+    Py_ssize_t used, room
+    fw_path path
+
+cdef enum:
+    SHORT = 1               # codes of errors.record_fault
+    CONSTANT = 2
+    TEXT = 3
+    DEEP = 4
+    BEHIND = 5
+    MEMBER = 7
+
+
+cdef class Shape:
+    cdef fw_shape table
+    cdef fw_op *ops
+    cdef str name
+    cdef object cls
+    cdef object keep        # what the ops borrow: programs of other records ...; None: not built, or gone
+
+    cdef int fill_table(self, tuple fields) except -1
+
+
+cdef tuple parts(const fw_path *path)
+cdef int lost() except -1
+cdef int wrong(const fw_walk *s, int code, Py_ssize_t offset, object a=*, object b=*) except -1
+cdef int too_short(const fw_walk *s, object need) except -1
+cdef int wrong_type(const Output *s, str wanted, object value) except -1
+cdef int wrong_range(const Output *s, const fw_op *op, object value) except -1
+cdef int wrong_size(const Output *s, const fw_op *op, Py_ssize_t size, str unit) except -1

@@ -1,0 +1,186 @@
+# cython: language_level=3, auto_pickle=False, autotestdict=False, binding=False
+"""The op table of a record, from its type tuples, and what is said of a fault: the twin of `_pure.shape`.
+
+An op owns what an error or the walk of csrc/fw_record.c may need of it. What may be part of a cycle
+(programs, enumerations) it borrows from `keep`, which the collector sees, and may take away: `lost` says
+so.
+"""
+
+from cpython.array cimport array
+from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from libc.stdint cimport uint64_t
+
+from ._csrc cimport fw_field
+from .plan cimport fill_field
+
+from types import MemberDescriptorType
+
+from .. import errors
+
+__all__ = []
+
+cdef extern from "fw_field.h" nogil:
+    bint fw_host_big()
+
+cdef extern from "Python.h":
+    ctypedef struct PyMemberDef:
+        Py_ssize_t offset
+
+    ctypedef struct PyMemberDescrObject:
+        PyMemberDef *d_member
+
+# PyMemberDef is here up to Python 3.11.
+cdef extern from "structmember.h":
+    pass
+
+
+# --- errors ---------------------------------------------------------------------------------------------
+
+cdef tuple parts(const fw_path *path):
+    """The way to what is being read or written."""
+    cdef list found = []
+    cdef int i
+    for i in range(path.count):
+        if path.steps[i].name is NULL:
+            found.append(path.steps[i].index)
+        else:
+            found.append(<object> <PyObject *> path.steps[i].name)
+    return tuple(found)
+
+
+cdef int lost() except -1:
+    raise RuntimeError("a record's program that is not built, or that went away with its class")
+
+
+cdef int wrong(const fw_walk *s, int code, Py_ssize_t offset, object a=0, object b=0) except -1:
+    raise errors.record_fault(code, <object> s.path.record, parts(&s.path), offset, a, b)
+
+
+cdef int too_short(const fw_walk *s, object need) except -1:
+    return wrong(s, SHORT, s.at, need, s.size - s.at)
+
+
+cdef int wrong_type(const Output *s, str wanted, object value) except -1:
+    raise errors.record_type(<object> s.path.record, parts(&s.path), wanted, value)
+
+
+cdef int wrong_range(const Output *s, const fw_op *op, object value) except -1:
+    low = -<object> op.high - 1 if op.is_signed else 0
+    raise errors.record_range(<object> s.path.record, parts(&s.path), value, low, op.high)
+
+
+cdef int wrong_size(const Output *s, const fw_op *op, Py_ssize_t size, str unit) except -1:
+    raise errors.record_size(<object> s.path.record, parts(&s.path), size, op.high, unit)
+
+
+# --- the op table ---------------------------------------------------------------------------------------
+
+cdef void *alloc(size_t count, size_t size) except NULL:
+    cdef void *made = PyMem_Calloc(count, size)
+    if made is NULL:
+        raise MemoryError()
+    return made
+
+
+cdef PyObject *held(object value):
+    Py_INCREF(value)
+    return <PyObject *> value
+
+
+cdef int fill_enum(fw_op *op, tuple kind, list keep) except -1:
+    cdef list numbers = sorted([number & 0xffffffffffffffff for number in kind[7]])
+    cdef uint64_t *members = <uint64_t *> alloc(len(numbers) + 1, sizeof(uint64_t))
+    op.members = members
+    op.member_count = len(numbers)
+    for i, number in enumerate(numbers):
+        members[i] = number
+    keep.append(kind[7])
+    op.label, op.owner, op.closed = held(kind[6]), <PyObject *> kind[7], kind[8]
+    return 0
+
+
+cdef int fill(fw_op *op, tuple kind, list keep) except -1:
+    """The op of a type tuple; what it borrows is in `keep`."""
+    cdef tuple spec
+    op.kind, op.least, op.plain = kind[:3]
+    if op.kind in (NUMBER, STR, BYTES, LIST, ARRAY, ENUM):
+        spec = kind[3]
+        op.field = <fw_field *> alloc(1, sizeof(fw_field))
+        fill_field(op.field, spec)
+        op.high = kind[5]
+        op.simple = spec[0] == 1
+        op.width, op.little, op.is_signed = spec[1:4]
+    if op.kind == LIST or op.kind == ARRAY:
+        op.item = <fw_op *> alloc(1, sizeof(fw_op))
+        fill(op.item, kind[6], keep)
+    if op.kind == FLOAT:
+        op.width, op.little = kind[3:]
+    elif op.kind == CONST:
+        op.label = held(kind[3])
+        op.data = <const uint8_t *> PyBytes_AS_STRING(kind[3])
+    elif op.kind == ENUM:
+        fill_enum(op, kind, keep)
+    elif op.kind == RECORD:
+        keep.append(kind[3])
+        op.record = &(<Shape?> kind[3]).table
+    elif op.kind == ARRAY:
+        template = array(kind[7])
+        keep.append(template)
+        op.owner = <PyObject *> template
+        op.item.swaps = op.item.width > 1 and op.item.little == fw_host_big()
+    return 0
+
+
+cdef void release(fw_op *op) noexcept:
+    PyMem_Free(op.field)
+    PyMem_Free(<void *> op.members)
+    Py_XDECREF(<PyObject *> op.label)
+    Py_XDECREF(<PyObject *> op.name)
+    if op.item is not NULL:
+        release(op.item)
+        PyMem_Free(op.item)
+
+
+cdef class Shape:
+    """The op table of one record class, `name` in errors; there is one once it is given the fields."""
+
+    def __init__(self, str name not None, cls):
+        if not isinstance(cls, type):
+            raise TypeError(f"{name}: a class is needed, not {type(cls).__name__}")
+        self.name = name
+        self.cls = cls
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.table.count):
+            release(&self.ops[i])
+        PyMem_Free(self.ops)
+
+    cdef int fill_table(self, tuple fields) except -1:
+        cdef Py_ssize_t i, tail = 0
+        cdef fw_op *op
+        cdef list keep = []
+        if self.ops is not NULL:
+            raise RuntimeError("build: once only")
+        self.ops = <fw_op *> alloc(len(fields) + 1, sizeof(fw_op))
+        self.table.ops = self.ops
+        self.table.count = len(fields)
+        self.table.owner = <PyObject *> self
+        for i in range(self.table.count - 1, -1, -1):
+            op = &self.ops[i]
+            name, kind = fields[i]
+            op.name = held(name)
+            fill(op, kind, keep)
+            op.tail = tail
+            tail += op.least
+            if op.kind != CONST and op.kind != PAD:
+                member = getattr(self.cls, name)
+                if type(member) is not MemberDescriptorType:
+                    raise TypeError(f"{name} is no slot of the class")
+                op.slot = (<PyMemberDescrObject *> member).d_member.offset
+        self.table.least = tail
+        self.keep = keep
+        return 0

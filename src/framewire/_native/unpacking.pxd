@@ -1,0 +1,8 @@
+from .shape cimport Shape, fw_op, fw_walk
+
+
+# Each leaves s.at behind what it has read.
+cdef object read_value(fw_walk *s, const fw_op *op)
+cdef object read_record(Shape self, fw_walk *s)
+cdef int pass_fixed(fw_walk *s, const fw_op *op) except -1
+cdef Py_ssize_t missing(Shape self, fw_walk *s) except -1

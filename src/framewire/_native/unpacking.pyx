@@ -1,0 +1,291 @@
+# cython: language_level=3, auto_pickle=False, autotestdict=False, binding=False
+"""Reading records in C: a loop over the op table, and the twin of `_pure.unpacking`.
+
+A value goes into the slot of a new instance by its offset, so no tuple and no attribute lookup is between.
+The path is kept up to date, one store a field, so that an error finds it without anything to unwind.
+Nothing is allocated for a count that the bytes left cannot hold.
+"""
+
+from cpython.array cimport array, clone
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+from ._csrc cimport FW_FRAME, FW_MORE, fw_field
+from ._python cimport PyFloat_Unpack2, PyFloat_Unpack4
+from .shape cimport (
+    ARRAY, BOOL, BYTES, CONST, CONSTANT, DEEP, DEPTH, ENUM, FLOAT, LIST, MEMBER, NUMBER, RECORD, STR, TEXT,
+    Shape, fw_op, fw_skip_record, fw_step, fw_walk, lost, too_short, wrong,
+)
+
+__all__ = []
+
+cdef enum:
+    LEB128 = 2          # LengthType.spec
+
+cdef extern from "fw_field.h" nogil:
+    ctypedef struct fw_number:
+        uint64_t value
+        size_t width
+        int negative
+
+    uint64_t fw_load_be(const uint8_t *p, unsigned width)
+    uint64_t fw_load_le(const uint8_t *p, unsigned width)
+    int fw_read_field(const fw_field *f, const uint8_t *p, size_t size, uint64_t ceiling, fw_number *out)
+
+cdef extern from "fw_swap.h" nogil:
+    void fw_swap(uint8_t *dst, const uint8_t *src, size_t n, unsigned width)
+
+cdef extern from "Python.h":
+    object decode_utf8 "PyUnicode_DecodeUTF8"(const char *, Py_ssize_t, const char *)
+    # Without the reference that Cython would take and give back.
+    PyObject *new_int "PyLong_FromUnsignedLongLong"(unsigned long long) except NULL
+    void put_item "PyList_SET_ITEM"(object, Py_ssize_t, PyObject *)
+    object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
+    object PyLong_FromLongLong(long long)
+    object PyLong_FromUnsignedLongLong(unsigned long long)
+
+
+cdef inline uint64_t load(const uint8_t *p, unsigned width, bint little) noexcept:
+    # A width that the compiler knows is one instruction.
+    if width == 1:
+        return p[0]
+    if little:
+        return fw_load_le(p, width)
+    if width == 2:
+        return fw_load_be(p, 2)
+    if width == 4:
+        return fw_load_be(p, 4)
+    if width == 8:
+        return fw_load_be(p, 8)
+    return fw_load_be(p, width)
+
+
+cdef inline int read_number(fw_walk *s, const fw_op *op, uint64_t *value) except -1:
+    """A number; signed ones have their sign in all 64 bits."""
+    cdef uint64_t raw, top
+    if op.simple:
+        if op.width > s.size - s.at:
+            too_short(s, op.width)
+        raw = load(s.data + s.at, op.width, op.little)
+        if op.is_signed:
+            top = <uint64_t> 1 << (8 * op.width - 1)
+            raw = (raw ^ top) - top
+        s.at += op.width
+        value[0] = raw
+        return 0
+    return read_varying(s, op, value)
+
+
+cdef int read_varying(fw_walk *s, const fw_op *op, uint64_t *value) except -1:
+    cdef fw_number number
+    cdef int status
+    cdef const uint8_t *p = s.data + s.at
+    cdef Py_ssize_t left = s.size - s.at
+    if op.field.kind == LEB128 and left > 0:
+        if p[0] < 0x80:
+            value[0] = p[0]
+            s.at += 1
+            return 0
+        # A second byte of 0 may be refused as not the shortest form.
+        if left > 1 and 0 < p[1] < 0x80 and op.field.width > 1:
+            value[0] = (p[0] & 0x7f) | <uint64_t> p[1] << 7
+            s.at += 2
+            return 0
+    status = fw_read_field(op.field, s.data + s.at, s.size - s.at, UINT64_MAX, &number)
+    if status == FW_MORE:
+        too_short(s, number.width)
+    if status != FW_FRAME:
+        wrong(s, status, s.at)
+    if number.negative:
+        wrong(s, -2, s.at)
+    s.at += number.width
+    value[0] = number.value
+    return 0
+
+
+cdef object read_float(fw_walk *s, const fw_op *op):
+    cdef const uint8_t *p = s.data + s.at
+    cdef uint64_t bits
+    cdef double number = 0.0
+    if op.width > s.size - s.at:
+        too_short(s, op.width)
+    s.at += op.width
+    if op.width == 8:
+        bits = fw_load_le(p, 8) if op.little else fw_load_be(p, 8)
+        memcpy(&number, &bits, 8)
+        return number
+    if op.width == 4:
+        return PyFloat_Unpack4(<const char *> p, op.little)
+    return PyFloat_Unpack2(<const char *> p, op.little)
+
+
+cdef object read_text(fw_walk *s, const uint8_t *p, Py_ssize_t size):
+    try:
+        return decode_utf8(<const char *> p, size, NULL)
+    except UnicodeDecodeError as error:
+        s.at -= size
+        wrong(s, TEXT, s.at + error.start, p[error.start])
+
+
+cdef object read_counted(fw_walk *s, const fw_op *op):
+    cdef uint64_t size = 0
+    cdef const uint8_t *p
+    read_number(s, op, &size)
+    if size > <uint64_t> (s.size - s.at):
+        too_short(s, size)
+    p = s.data + s.at
+    s.at += <Py_ssize_t> size
+    if op.kind == BYTES:
+        return PyBytes_FromStringAndSize(<const char *> p, <Py_ssize_t> size)
+    return read_text(s, p, <Py_ssize_t> size)
+
+
+cdef object read_list(fw_walk *s, const fw_op *op):
+    cdef uint64_t count = 0
+    cdef Py_ssize_t i, most
+    cdef const fw_op *item = op.item
+    cdef fw_step *step = &s.path.steps[s.path.count]
+    cdef list items
+    read_number(s, op, &count)
+    # One more than the bytes left can hold: reading it finds out which byte is missing.
+    most = (s.size - s.at) // item.least + 1
+    if count < <uint64_t> most:
+        most = <Py_ssize_t> count
+    items = PyList_New(most)
+    s.path.count += 1
+    step.name = NULL
+    if item.kind == NUMBER and not item.is_signed:
+        for i in range(most):
+            step.index = i
+            read_number(s, item, &count)
+            put_item(items, i, new_int(count))
+        s.path.count -= 1
+        return items
+    for i in range(most):
+        step.index = i
+        value = read_value(s, item)
+        Py_INCREF(value)
+        PyList_SET_ITEM(items, i, value)
+    s.path.count -= 1
+    return items
+
+
+cdef object read_array(fw_walk *s, const fw_op *op):
+    cdef uint64_t count = 0
+    cdef Py_ssize_t left, size
+    cdef unsigned width = op.item.width
+    cdef array values
+    read_number(s, op, &count)
+    left = s.size - s.at
+    if count > <uint64_t> (left // width):
+        s.at += left // width * width
+        s.path.steps[s.path.count].name = NULL
+        s.path.steps[s.path.count].index = left // width
+        s.path.count += 1
+        too_short(s, width)
+    size = <Py_ssize_t> count * width
+    values = clone(<array> op.owner, <Py_ssize_t> count, False)
+    if op.item.swaps:
+        fw_swap(values.data.as_uchars, s.data + s.at, size, width)
+    elif size:
+        memcpy(values.data.as_uchars, s.data + s.at, size)
+    s.at += size
+    return values
+
+
+cdef int pass_fixed(fw_walk *s, const fw_op *op) except -1:
+    """CONST and PAD."""
+    if op.least > s.size - s.at:
+        too_short(s, op.least)
+    if op.kind == CONST and memcmp(s.data + s.at, op.data, op.least) != 0:
+        wrong(s, CONSTANT, s.at, op.data[:op.least], (s.data + s.at)[:op.least])
+    s.at += op.least
+    return 0
+
+
+cdef object read_member(fw_walk *s, const fw_op *op):
+    cdef Py_ssize_t at = s.at
+    cdef uint64_t raw = 0
+    read_number(s, op, &raw)
+    number = PyLong_FromLongLong(<int64_t> raw) if op.is_signed else PyLong_FromUnsignedLongLong(raw)
+    member = (<dict> op.owner).get(number)
+    if member is None:
+        if op.closed:
+            wrong(s, MEMBER, at, number, <object> op.label)
+        return number
+    return member
+
+
+cdef object read_value(fw_walk *s, const fw_op *op):
+    cdef uint64_t number = 0
+    cdef int kind = op.kind
+    if kind == NUMBER:
+        read_number(s, op, &number)
+        if op.is_signed:
+            return PyLong_FromLongLong(<int64_t> number)
+        return PyLong_FromUnsignedLongLong(number)
+    if kind == FLOAT:
+        return read_float(s, op)
+    if kind == STR or kind == BYTES:
+        return read_counted(s, op)
+    if kind == RECORD:
+        if s.path.depth >= DEPTH:
+            wrong(s, DEEP, s.at, DEPTH)
+        return read_record(<Shape> op.record.owner, s)
+    if kind == LIST:
+        return read_list(s, op)
+    if kind == ARRAY:
+        return read_array(s, op)
+    if kind == ENUM:
+        return read_member(s, op)
+    if kind == BOOL:
+        if s.at >= s.size:
+            too_short(s, 1)
+        s.at += 1
+        return s.data[s.at - 1] != 0
+    rest = PyBytes_FromStringAndSize(<const char *> s.data + s.at, s.size - s.at)
+    s.at = s.size
+    return rest
+
+
+cdef object read_record(Shape self, fw_walk *s):
+    if self.keep is None:
+        lost()
+    cdef object record = PyType_GenericAlloc(<PyTypeObject *> self.cls, 0)
+    cdef fw_step *step = &s.path.steps[s.path.count]
+    cdef const fw_op *op = self.ops
+    cdef const fw_op *end = self.ops + self.table.count
+    s.path.depth += 1
+    s.path.count += 1
+    while op < end:
+        step.name = op.name
+        if op.slot:
+            value = read_value(s, op)
+            Py_INCREF(value)
+            (<PyObject **> (<char *> <PyObject *> record + op.slot))[0] = <PyObject *> value
+        else:
+            pass_fixed(s, op)
+        op += 1
+    s.path.count -= 1
+    s.path.depth -= 1
+    return record
+
+
+cdef Py_ssize_t missing(Shape self, fw_walk *s) except -1:
+    """How many bytes the record at s.at lacks at least; 0 if it is whole."""
+    cdef Py_ssize_t more = 0
+    cdef const fw_op *bad = NULL
+    cdef int status
+    if self.keep is None:
+        lost()
+    status = fw_skip_record(&self.table, s, &more, &bad)
+    if status == FW_MORE:
+        return more
+    if status != FW_FRAME:
+        read_value(s, bad) if bad.kind != CONST else pass_fixed(s, bad)
+        raise AssertionError("what the walk found wrong was read")
+    return 0
