@@ -27,13 +27,14 @@ CORE = [
     "csrc/fw_enclosed.c",
     "csrc/fw_dotted.c",
 ]
+RECORD = ["csrc/fw_record.c", "csrc/fw_swap.c"]
 MODULES = {
     "framewire._native.byteorder": ["src/framewire/_native/byteorder.pyx", "csrc/fw_swap.c"],
     "framewire._native.plan": ["src/framewire/_native/plan.pyx", *CORE],
     "framewire._native.encoder": ["src/framewire/_native/encoder.pyx", *CORE],
     "framewire._native.codec": ["src/framewire/_native/codec.pyx", *CORE],
     "framewire._native.shape": ["src/framewire/_native/shape.pyx"],
-    "framewire._native.unpacking": ["src/framewire/_native/unpacking.pyx", "csrc/fw_record.c", "csrc/fw_swap.c"],
+    "framewire._native.unpacking": ["src/framewire/_native/unpacking.pyx", *RECORD],
     "framewire._native.packing": ["src/framewire/_native/packing.pyx", "csrc/fw_swap.c"],
     "framewire._native.records": ["src/framewire/_native/records.pyx"],
     "framewire._native.stream": ["src/framewire/_native/stream.pyx"],

@@ -323,6 +323,7 @@ def _stuffed(size: int) -> list[Case]:
 
 
 _REPLIES = "hiredis builds values, we cut replies"
+_FORMAT = "msgspec packs a format of its own, msgpack"
 
 
 def _headed(size: int) -> list[Case]:
@@ -512,7 +513,14 @@ CASES = (
     ),
     *_families(),
     Case("encode_many/u32/64B", "struct and join", 10, encoding),
-    *(Case(name, "struct by hand", goal, make, at_most=True) for name, goal, make in records.ROWS),
+    *(
+        Case(name, "frozen dataclass" if "construct" in name else "struct by hand", goal, make, at_most=True)
+        for name, goal, make in records.ROWS
+    ),
+    *(
+        Case(name, package, goal, make, packages=(package,), note=_FORMAT if package == "msgspec" else "")
+        for name, package, goal, make in records.PACKAGES
+    ),
     Case("byteorder/get_u32", "Struct.unpack_from", 2, get_u32),
     Case("byteorder/swap/40kB", "array.byteswap", 1, swap),
     _pure("u32", U32, 64, "u32"),

@@ -1,10 +1,12 @@
 """Records against code written by hand: a fixed header (a), strings and a list (b), ten thousand numbers as a
-list (c) and as an array, records within records (d), a thousand varints (e)."""
+list (c) and as an array, records within records (d), a thousand varints (e); and against packages."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from random import Random
 from typing import Any
 
@@ -13,7 +15,7 @@ import framewire as fw
 from .paired import Side, timed, unrolled
 from .rivals import records as rival
 
-__all__ = ["ROWS"]
+__all__ = ["PACKAGES", "ROWS"]
 
 
 class A(fw.Record):
@@ -23,6 +25,16 @@ class A(fw.Record):
     sequence: fw.u32
     stamp: fw.u64
     gain: fw.f64
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    version: int
+    kind: int
+    flags: int
+    sequence: int
+    stamp: int
+    gain: float
 
 
 class B(fw.Record):
@@ -92,6 +104,41 @@ def against(call: str, case: str) -> Callable[[int], tuple[Side, Side]]:
     return make
 
 
+def against_package(package: str, call: str, case: str) -> Callable[[int], tuple[Side, Side]]:
+    """The same against a package, which unpacks to objects of its own."""
+
+    def make(stream: int) -> tuple[Side, Side]:
+        if fw.backend != "native":
+            raise ImportError("the extension is not in use")
+        module = import_module(f".rivals.{package}_records", __package__)
+        record = samples()[case]
+        cls, data = type(record), record.pack()
+        pack, unpack = module.calls(case, record)
+        values = record.astuple()
+        if call == "pack":
+            ours = Side(timed(unrolled("record.pack()", 20, record=record)), lambda: values)
+            theirs = Side(timed(unrolled("pack()", 20, pack=pack)), lambda: module.plain(unpack()))
+        else:
+            ours = Side(timed(unrolled("unpack(data)", 20, unpack=cls.unpack, data=data)), lambda: values)
+            theirs = Side(timed(unrolled("unpack()", 20, unpack=unpack)), lambda: module.plain(unpack()))
+        return ours, theirs
+
+    return make
+
+
+def constructing(names: bool) -> Callable[[int], tuple[Side, Side]]:
+    """A record of six fields, and a frozen dataclass with slots."""
+
+    def make(stream: int) -> tuple[Side, Side]:
+        fields = ("version", "kind", "flags", "sequence", "stamp", "gain")
+        given = ", ".join(f"{name}={i}" if names else str(i) for i, name in enumerate(fields))
+        ours = timed(unrolled(f"cls({given})", 20, cls=A))
+        theirs = timed(unrolled(f"cls({given})", 20, cls=Frozen))
+        return Side(ours, lambda: A(*range(6)).gain), Side(theirs, lambda: Frozen(*range(6)).gain)
+
+    return make
+
+
 # Name, the most that ours may cost relative to the other.
 ROWS = [
     (f"record/{call}/{case}", goal, against(call, case))
@@ -99,5 +146,21 @@ ROWS = [
         "pack": {"a": 0.60, "b": 0.15, "c": 0.30, "array": 1.1, "d": 0.25, "e": 0.05},
         "unpack": {"a": 1.15, "b": 0.50, "c": 0.95, "array": 1.1, "d": 1.00, "e": 0.09},
     }.items()
+    for case, goal in goals.items()
+]
+ROWS += [
+    ("record/construct/6 fields", 0.11, constructing(names=False)),
+    ("record/construct/6 by name", 0.11, constructing(names=True)),
+]
+
+# Name, package, the least speed of ours relative to it.
+PACKAGES = [
+    (f"record/{call}/{case}", package, goal, against_package(package, call, case))
+    for package, call, goals in (
+        ("construct", "pack", {"a": 40, "b": 40, "c": 40, "d": 40, "e": 40}),
+        ("construct", "unpack", {"a": 10, "b": 10, "c": 5, "d": 10, "e": 10}),
+        ("msgspec", "pack", {"a": 0.95, "b": 1, "c": 1, "d": 1, "e": 1}),
+        ("msgspec", "unpack", {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}),
+    )
     for case, goal in goals.items()
 ]

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from enum import IntEnum, IntFlag
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -456,6 +457,74 @@ def test_construction(backend: Any) -> None:
             assert b == 2
         case _:
             pytest.fail("no match")
+
+
+def test_a_call_of_the_class_is_its_init(backend: Any) -> None:
+    """Whatever the arguments are, without what the backend may put in its place."""
+
+    class Item(fw.Record):
+        a: fw.u8
+        b: fw.u8
+        c: fw.list_u8[fw.u8] = EMPTY
+        d: fw.u8 = 4
+
+    class Named(fw.Record, frozen=True, kw_only=True):
+        a: fw.u8 = 1
+        b: fw.list_u8[fw.u8] = EMPTY
+
+    @given(
+        st.lists(st.sampled_from([1, "x", None, EMPTY]), max_size=5),
+        st.dictionaries(st.sampled_from("abcde"), st.sampled_from([1, "x", EMPTY])),
+    )
+    def check(plain: list[Any], named: dict[str, Any]) -> None:
+        for cls in (Item, Named):
+            init = partial(type.__call__, cls)
+            assert _outcome(cls, plain, named) == _outcome(init, plain, named)
+
+    check()
+
+
+EMPTY: list[int] = []
+
+
+def _outcome(call: Any, plain: list[Any], named: dict[str, Any]) -> Any:
+    try:
+        record = call(*plain, **named)
+    except TypeError as error:
+        return str(error)
+    values = {name: getattr(record, name) for name in type(record)._layout.names}
+    return values, [name for name, value in values.items() if value is EMPTY]
+
+
+def test_a_class_may_have_an_init_of_its_own(backend: Any) -> None:
+    class Own(fw.Record):
+        a: fw.u8
+
+        def __init__(self, text: str) -> None:
+            self.a = int(text)
+
+    class Below(Own):
+        b: fw.u8
+
+    class New(fw.Record):
+        a: fw.u8
+
+        def __new__(cls, *given: int) -> New:
+            made.append(cls)
+            return object.__new__(cls)
+
+    class Sets(fw.Record):
+        a: fw.u8
+
+        def __setattr__(self, name: str, value: object) -> None:
+            made.append(name)
+            object.__setattr__(self, name, value)
+
+    made: list[object] = []
+    assert Own("7").a == 7 and Below(1, 2).pack() == b"\1\2"  # type: ignore[call-arg, arg-type]
+    assert New(3).a == 3 and Sets(4).a == 4 and made == [New, "a"]
+    New.__init__ = Sets.__init__ = Below.__init__ = lambda self, *given: made.append(given)  # type: ignore
+    assert isinstance(Below(5), Below) and made[-1] == (5,)
 
 
 def test_names_of_fields_are_free(backend: Any) -> None:

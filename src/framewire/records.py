@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from keyword import iskeyword
 
-from . import errors
+from . import _backend, errors
 from ._lowering import Layout, Recorded, is_fixed, is_record, is_type, lowered, measure, resolve
 from .errors import DeclarationError
 from .fields import CONST, LengthType, const, digits, enumerated, hexdigits, leb128, pad, tiered
@@ -36,7 +36,7 @@ __all__ = ["Record", "Messages"]
 # What each record class has from its program.
 _CALLS = ("pack", "pack_into", "append_to", "size_of", "unpack", "unpack_from", "unpack_many", "missing")
 _RESERVED = frozenset(_CALLS) | {"iter_unpack", "fixed_size", "min_size", "replace", "astuple", "asdict"}
-_OURS = frozenset({"self", "_layout", "_program"})
+_OURS = frozenset({"self", "_layout", "_program", "_constructor"})
 
 
 @dataclass_transform(field_specifiers=(const, pad, enumerated, leb128, digits, hexdigits, tiered))
@@ -159,20 +159,22 @@ def _write_methods(cls: RecordType, namespace: dict[str, Any]) -> None:
     layout = cls._layout
     names, where = layout.names, cls.__name__
     made: dict[str, Any] = {"__name__": cls.__module__}
-    parameters, body, optional = [], [], False
+    parameters, body = [], []
+    defaults: dict[str, tuple[Any, bool]] = {}
     for name in names:
         value = name
         if name in layout.given and not is_type(layout.given[name]):
             default = made[f"__default_{name}__"] = layout.given[name]
-            optional = True
             parameters.append(f"{name}=__default_{name}__")
             if isinstance(default, list) and default:
                 raise DeclarationError(f"{where}.{name}: the default of a list must be empty")
             if isinstance(default, Record) and not type(default)._layout.frozen:
                 raise DeclarationError(f"{where}.{name}: a record as default must be frozen")
-            if isinstance(default, (list, bytearray)) or hasattr(default, "typecode"):
+            copied = isinstance(default, (list, bytearray)) or hasattr(default, "typecode")
+            defaults[name] = default, copied
+            if copied:
                 value = f"__default_{name}__[:] if {name} is __default_{name}__ else {name}"
-        elif optional and not layout.kw_only:
+        elif defaults and not layout.kw_only:
             raise DeclarationError(f"{where}.{name}: a field without default stands behind one that has one")
         else:
             parameters.append(name)
@@ -193,6 +195,10 @@ def _write_methods(cls: RecordType, namespace: dict[str, Any]) -> None:
         if key not in namespace:
             made[key].__qualname__ = f"{cls.__qualname__}.{key}"
             setattr(cls, key, made[key])
+    plain: Any = object
+    sets_plainly = layout.frozen or cls.__setattr__ is plain.__setattr__
+    if "__init__" not in namespace and cls.__new__ is plain.__new__ and sets_plainly:
+        _backend.records.construct(cls, names, defaults, layout.kw_only)
     if "__hash__" not in namespace:
         cls.__hash__ = made["__hash__"] if layout.frozen else None  # type: ignore[assignment]
 

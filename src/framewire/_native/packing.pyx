@@ -8,7 +8,7 @@ looked at anew for each item, and every value is held while it is in use.
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_SIMPLE, PyBuffer_Release
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.float cimport PyFloat_AsDouble, PyFloat_Check
+from cpython.float cimport PyFloat_AsDouble, PyFloat_Check, PyFloat_CheckExact
 from cpython.list cimport PyList_Check, PyList_GET_ITEM
 from cpython.long cimport PyLong_Check, PyLong_CheckExact
 from cpython.mem cimport PyMem_Realloc
@@ -54,6 +54,8 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII "PyUnicode_IS_COMPACT_ASCII"(object)
     PyObject **PySequence_Fast_ITEMS(object)
     bint PyObject_TypeCheck(object, PyTypeObject *)
+    ctypedef struct PyFloatObject:
+        double ob_fval
     long long PyLong_AsLongLongAndOverflow(object, int *overflow) except? -1
     unsigned long long PyLong_AsUnsignedLongLong(object)
 
@@ -404,6 +406,25 @@ cdef int write_value(Output *s, const fw_op *op, object value) except -1:
     return 0
 
 
+cdef inline bint write_plainly(Output *s, const fw_op *op, PyObject *value) except -1:
+    """The commonest, a plain int or a double, without a call: False, and nothing done, for all else."""
+    cdef uint64_t number = 0
+    cdef uint8_t *p
+    if op.kind == NUMBER:
+        if not (op.simple and PyLong_CheckExact(<object> value)):
+            return False
+        if not fw_small_int(<object> value, &number) or number > op.high or op.little:
+            return False
+        store_big(reserve(s, op.width), op.width, number)
+        return True
+    if op.kind != FLOAT or op.width != 8 or op.little or not PyFloat_CheckExact(<object> value):
+        return False
+    p = reserve(s, 8)
+    memcpy(&number, &(<PyFloatObject *> value).ob_fval, 8)
+    fw_store_be(p, 8, number)
+    return True
+
+
 cdef int write_record(Shape self, Output *s, object record) except -1:
     cdef fw_step *step = &s.path.steps[s.path.count]
     cdef const fw_op *op = self.ops
@@ -419,8 +440,9 @@ cdef int write_record(Shape self, Output *s, object record) except -1:
             value = (<PyObject **> (<char *> <PyObject *> record + op.slot))[0]
             if value is NULL:
                 raise errors.record_unset(<object> s.path.record, parts(&s.path))
-            held = <object> value
-            write_value(s, op, held)
+            if not write_plainly(s, op, value):
+                held = <object> value
+                write_value(s, op, held)
         elif op.kind == CONST:
             put(s, op.data, op.least)
         else:

@@ -2,7 +2,11 @@ from typing import Any, SupportsIndex, final
 
 from typing_extensions import Buffer
 
-__all__ = ["Program"]
+__all__ = ["Program", "construct"]
+
+def construct(
+    cls: type, names: tuple[str, ...], defaults: dict[str, tuple[Any, bool]], kw_only: bool
+) -> None: ...
 
 @final
 class Program:

@@ -16,16 +16,18 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free
 from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
 from .packing cimport SMALL, begin_write, write_whole
-from .shape cimport BEHIND, Output, Shape, fw_walk, wrong
+from .shape cimport BEHIND, Output, Shape, alloc, fw_walk, slot_of, wrong
 from .unpacking cimport missing, read_record
 
 from .. import errors
 
-__all__ = ["Program"]
+__all__ = ["Program", "construct"]
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
@@ -36,6 +38,9 @@ cdef extern from "Python.h":
 
     # The class's attribute, borrowed, or NULL without an exception.
     PyObject *_PyType_Lookup(PyTypeObject *, object)
+    object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
+    object PySequence_GetSlice(object, Py_ssize_t, Py_ssize_t)
+    Py_ssize_t PyVectorcall_NARGS(size_t)
     ctypedef struct PyMethodDef:
         const char *ml_name
         void *ml_meth
@@ -240,3 +245,119 @@ cdef object read_whole(Program self, fw_walk *s):
     if s.at != s.size:
         wrong(s, BEHIND, s.at, s.size - s.at)
     return record
+
+
+# --- construction ---------------------------------------------------------------------------------------
+
+cdef extern from *:
+    """
+    /* A class's vectorcall is used where its metaclass says so; up to 3.11 one that is written in Python
+     * does not inherit that. */
+    static void fw_set_vectorcall(PyTypeObject *cls, void *call)
+    {
+        Py_TYPE(cls)->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+        cls->tp_vectorcall = (vectorcallfunc)call;
+    }
+    """
+    void fw_set_vectorcall(PyTypeObject *cls, void *call)
+
+
+@cython.final
+cdef class _Constructor:
+    """What `init`, the `__init__` of a record class, does to a new instance, without a frame of Python."""
+
+    cdef object init
+    cdef tuple names        # of the parameters, in order
+    cdef tuple defaults     # of each; `...` where there is none
+    cdef tuple copied       # whether a new record has a copy of the default
+    cdef bint copies        # whether that is so of any
+    cdef Py_ssize_t *slots
+    cdef Py_ssize_t most    # positional arguments
+
+    def __dealloc__(self):
+        PyMem_Free(self.slots)
+
+
+cdef inline PyObject **place(_Constructor how, object record, Py_ssize_t i) noexcept:
+    return <PyObject **> (<char *> <PyObject *> record + how.slots[i])
+
+
+cdef inline int put_value(_Constructor how, object record, Py_ssize_t i, object value) except -1:
+    cdef bint copied = <object> PyTuple_GET_ITEM(how.copied, i) is True
+    if copied and value is <object> PyTuple_GET_ITEM(how.defaults, i):
+        value = PySequence_GetSlice(value, 0, PY_SSIZE_T_MAX)
+    Py_INCREF(value)
+    place(how, record, i)[0] = <PyObject *> value
+    return 0
+
+
+cdef Py_ssize_t position(_Constructor how, PyObject *name, Py_ssize_t guess) noexcept:
+    """Of the parameter with that very name, -1 if there is none."""
+    cdef Py_ssize_t i, count = PyTuple_GET_SIZE(how.names)
+    if guess < count and <PyObject *> PyTuple_GET_ITEM(how.names, guess) is name:
+        return guess
+    for i in range(count):
+        if <PyObject *> PyTuple_GET_ITEM(how.names, i) is name:
+            return i
+    return -1
+
+
+cdef bint filled(_Constructor how, object record, PyObject **args, Py_ssize_t given, tuple names) except -1:
+    """Whether the arguments, `given` of them without name, are just what the record needs."""
+    cdef Py_ssize_t i, j, named = 0 if names is None else PyTuple_GET_SIZE(names)
+    cdef Py_ssize_t count = PyTuple_GET_SIZE(how.names)
+    if given > how.most:
+        return False
+    if not how.copies:
+        for i in range(given):
+            Py_INCREF(<object> args[i])
+            place(how, record, i)[0] = args[i]
+    else:
+        for i in range(given):
+            put_value(how, record, i, <object> args[i])
+    for j in range(named):
+        i = position(how, <PyObject *> PyTuple_GET_ITEM(names, j), given + j)
+        if i < 0 or place(how, record, i)[0] is not NULL:
+            return False
+        put_value(how, record, i, <object> args[given + j])
+    if given + named < count:
+        for i in range(given, count):
+            if place(how, record, i)[0] is NULL:
+                if <object> PyTuple_GET_ITEM(how.defaults, i) is ...:
+                    return False
+                put_value(how, record, i, <object> PyTuple_GET_ITEM(how.defaults, i))
+    return True
+
+
+cdef object constructed(PyObject *cls, PyObject **args, size_t flags, PyObject *names):
+    """The vectorcall of record classes; whatever is out of the ordinary goes through `__init__`."""
+    cdef Py_ssize_t i, given = PyVectorcall_NARGS(flags)
+    cdef PyObject *found = _PyType_Lookup(<PyTypeObject *> cls, "_constructor")
+    cdef tuple keywords = None if names is NULL else <tuple> names
+    cdef _Constructor how
+    if found is not NULL:
+        how = <_Constructor> found
+        if _PyType_Lookup(<PyTypeObject *> cls, "__init__") is <PyObject *> how.init:
+            record = PyType_GenericAlloc(<PyTypeObject *> cls, 0)
+            if filled(how, record, args, given, keywords):
+                return record
+    plain = tuple([<object> args[i] for i in range(given)])
+    named = {name: <object> args[given + i] for i, name in enumerate(keywords or ())}
+    return type.__call__(<object> cls, *plain, **named)
+
+
+def construct(cls, tuple names not None, dict defaults not None, bint kw_only):
+    """Have calls of the class do what its `__init__` does: `defaults` has (value, whether to copy it)."""
+    cdef _Constructor how = _Constructor()
+    cdef Py_ssize_t i
+    how.init = cls.__init__
+    how.names = names
+    how.defaults = tuple([defaults.get(name, (..., False))[0] for name in names])
+    how.copied = tuple([defaults.get(name, (..., False))[1] for name in names])
+    how.copies = True in how.copied
+    how.most = 0 if kw_only else len(names)
+    how.slots = <Py_ssize_t *> alloc(len(names) + 1, sizeof(Py_ssize_t))
+    for i, name in enumerate(names):
+        how.slots[i] = slot_of(cls, name)
+    cls._constructor = how
+    fw_set_vectorcall(<PyTypeObject *> cls, <void *> constructed)

@@ -89,3 +89,5 @@ cdef int too_short(const fw_walk *s, object need) except -1
 cdef int wrong_type(const Output *s, str wanted, object value) except -1
 cdef int wrong_range(const Output *s, const fw_op *op, object value) except -1
 cdef int wrong_size(const Output *s, const fw_op *op, Py_ssize_t size, str unit) except -1
+cdef void *alloc(size_t count, size_t size) except NULL
+cdef Py_ssize_t slot_of(cls, name) except -1

@@ -90,6 +90,14 @@ cdef PyObject *held(object value):
     return <PyObject *> value
 
 
+cdef Py_ssize_t slot_of(cls, name) except -1:
+    """Where instances of the class have the value of a slot."""
+    member = getattr(cls, name)
+    if type(member) is not MemberDescriptorType:
+        raise TypeError(f"{name} is no slot of the class")
+    return (<PyMemberDescrObject *> member).d_member.offset
+
+
 cdef int fill_enum(fw_op *op, tuple kind, list keep) except -1:
     cdef list numbers = sorted([number & 0xffffffffffffffff for number in kind[7]])
     cdef uint64_t *members = <uint64_t *> alloc(len(numbers) + 1, sizeof(uint64_t))
@@ -177,10 +185,7 @@ cdef class Shape:
             op.tail = tail
             tail += op.least
             if op.kind != CONST and op.kind != PAD:
-                member = getattr(self.cls, name)
-                if type(member) is not MemberDescriptorType:
-                    raise TypeError(f"{name} is no slot of the class")
-                op.slot = (<PyMemberDescrObject *> member).d_member.offset
+                op.slot = slot_of(self.cls, name)
         self.table.least = tail
         self.keep = keep
         return 0

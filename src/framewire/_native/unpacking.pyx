@@ -43,6 +43,7 @@ cdef extern from "Python.h":
     object decode_utf8 "PyUnicode_DecodeUTF8"(const char *, Py_ssize_t, const char *)
     # Without the reference that Cython would take and give back.
     PyObject *new_int "PyLong_FromUnsignedLongLong"(unsigned long long) except NULL
+    PyObject *new_float "PyFloat_FromDouble"(double) except NULL
     void put_item "PyList_SET_ITEM"(object, Py_ssize_t, PyObject *)
     object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
     object PyLong_FromLongLong(long long)
@@ -144,6 +145,27 @@ cdef object read_counted(fw_walk *s, const fw_op *op):
     return read_text(s, p, <Py_ssize_t> size)
 
 
+cdef int read_unsigned(fw_walk *s, const fw_op *item, list items, Py_ssize_t count) except -1:
+    """So many unsigned numbers, the commonest items, without a call for each where that can be."""
+    cdef Py_ssize_t i
+    cdef uint64_t number = 0
+    cdef fw_step *step = &s.path.steps[s.path.count - 1]
+    if item.simple and count <= (s.size - s.at) // item.least:
+        for i in range(count):
+            put_item(items, i, new_int(load(s.data + s.at, item.width, item.little)))
+            s.at += item.width
+        return 0
+    for i in range(count):
+        step.index = i
+        if item.field.kind == LEB128 and s.at < s.size and s.data[s.at] < 0x80:
+            number = s.data[s.at]
+            s.at += 1
+        else:
+            read_number(s, item, &number)
+        put_item(items, i, new_int(number))
+    return 0
+
+
 cdef object read_list(fw_walk *s, const fw_op *op):
     cdef uint64_t count = 0
     cdef Py_ssize_t i, most
@@ -159,17 +181,13 @@ cdef object read_list(fw_walk *s, const fw_op *op):
     s.path.count += 1
     step.name = NULL
     if item.kind == NUMBER and not item.is_signed:
+        read_unsigned(s, item, items, most)
+    else:
         for i in range(most):
             step.index = i
-            read_number(s, item, &count)
-            put_item(items, i, new_int(count))
-        s.path.count -= 1
-        return items
-    for i in range(most):
-        step.index = i
-        value = read_value(s, item)
-        Py_INCREF(value)
-        PyList_SET_ITEM(items, i, value)
+            value = read_value(s, item)
+            Py_INCREF(value)
+            PyList_SET_ITEM(items, i, value)
     s.path.count -= 1
     return items
 
@@ -252,6 +270,26 @@ cdef object read_value(fw_walk *s, const fw_op *op):
     return rest
 
 
+cdef inline PyObject *read_plainly(fw_walk *s, const fw_op *op) except? NULL:
+    """The commonest, a plain int or a double, without a call: NULL, and nothing done, for all else."""
+    cdef uint64_t bits
+    cdef double number = 0.0
+    if op.little or op.width > s.size - s.at:
+        return NULL
+    if op.kind == NUMBER:
+        if not op.simple or op.is_signed:
+            return NULL
+        bits = load(s.data + s.at, op.width, False)
+        s.at += op.width
+        return new_int(bits)
+    if op.kind != FLOAT or op.width != 8:
+        return NULL
+    bits = fw_load_be(s.data + s.at, 8)
+    s.at += 8
+    memcpy(&number, &bits, 8)
+    return new_float(number)
+
+
 cdef object read_record(Shape self, fw_walk *s):
     if self.keep is None:
         lost()
@@ -259,14 +297,18 @@ cdef object read_record(Shape self, fw_walk *s):
     cdef fw_step *step = &s.path.steps[s.path.count]
     cdef const fw_op *op = self.ops
     cdef const fw_op *end = self.ops + self.table.count
+    cdef PyObject *made
     s.path.depth += 1
     s.path.count += 1
     while op < end:
         step.name = op.name
         if op.slot:
-            value = read_value(s, op)
-            Py_INCREF(value)
-            (<PyObject **> (<char *> <PyObject *> record + op.slot))[0] = <PyObject *> value
+            made = read_plainly(s, op)
+            if made is NULL:
+                value = read_value(s, op)
+                Py_INCREF(value)
+                made = <PyObject *> value
+            (<PyObject **> (<char *> <PyObject *> record + op.slot))[0] = made
         else:
             pass_fixed(s, op)
         op += 1

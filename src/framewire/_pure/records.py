@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .shape import Read, Skip, Write
 
-__all__ = ["Program"]
+__all__ = ["Program", "construct"]
 
 
 class Program:
@@ -211,6 +211,12 @@ class Program:
             raise error
         finally:
             del error  # or it would hold itself, and the buffer, by its traceback
+
+
+def construct(
+    cls: type, names: tuple[str, ...], defaults: dict[str, tuple[Any, bool]], kw_only: bool
+) -> None:
+    """Have calls of the class do what its `__init__` does: `defaults` has (value, whether to copy it)."""
 
 
 def _check_offset(at: int, size: int) -> None:
