@@ -15,6 +15,7 @@ from operator import index as to_index
 from .. import errors
 from .packing import writer
 from .shape import CONST, FAR, PAD, More, Refused, Wrong, code_of, short
+from .straight import STRAIGHT, pack_of, unpack_of
 from .unpacking import reader, skipper
 
 TYPE_CHECKING = False
@@ -35,9 +36,14 @@ class Program:
     def __init__(self, name: str, cls: type) -> None:
         self.name = name
         self.cls = cls
+        self._pack: Callable[[Any], bytes] = self._packed
+        self._unpack: Callable[[Buffer], Any] = self._unpacked
 
     def build(self, fields: tuple[tuple[str, tuple[Any, ...]], ...]) -> None:
         """Give the program its fields, of which other programs may not be built yet."""
+        self.fields = fields
+        self.straight = all(kind[0] < STRAIGHT for _, kind in fields)
+        self.frozen = any("__setattr__" in one.__dict__ for one in self.cls.__mro__[:-1])
         made: dict[str, Any] = {
             "names": [name for name, _ in fields],
             "cls": self.cls,
@@ -49,9 +55,7 @@ class Program:
             "lacking": _lacking,
             "mend": _mend,
             "StructError": struct.error,
-            "packed": self._packed,
-            "unpacked": self._unpacked,
-            "frozen": any("__setattr__" in one.__dict__ for one in self.cls.__mro__[:-1]),
+            "frozen": self.frozen,
         }
         for i, (name, kind) in enumerate(fields):
             made[f"read_{i}"], made[f"write_{i}"], made[f"skip_{i}"] = (
@@ -66,11 +70,12 @@ class Program:
         self.read: Read = made["read"]
         self.write: Write = made["write"]
         self.skip: Skip = made["skip"]
-        self._pack: Callable[[Any], bytes] = made["pack"]
-        self._unpack: Callable[[Buffer], Any] = made["unpack"]
 
     def calls(self) -> dict[str, Any]:
         """What the record class is to be given, by name: methods of its instances, and of itself."""
+
+        def pack(record: Any) -> bytes:
+            return self._packed(record)
 
         def pack_into(record: Any, buffer: Buffer, offset: SupportsIndex = 0) -> int:
             return self.pack_into(record, buffer, offset)
@@ -81,8 +86,10 @@ class Program:
         def size_of(record: Any) -> int:
             return self.size_of(record)
 
+        if self.straight:
+            self._pack, self._unpack = pack_of(self, pack), unpack_of(self, self._unpacked)
         return {
-            "pack": self._pack,
+            "pack": self._pack if self.straight else pack,
             "pack_into": pack_into,
             "append_to": append_to,
             "size_of": size_of,
@@ -310,21 +317,7 @@ def _source(fields: tuple[tuple[str, tuple[Any, ...]], ...], made: dict[str, Any
     made["tails"] = [sum(kind[1] for _, kind in fields[i + 1 :]) for i in range(len(fields))]
     skip += ["  return at", *catch]
     skip += [" except More as more:", "  raise More(min(more.size + tails[step], FAR)) from None"]
-    pack = ["def pack(record):", " return packed(record)"]
-    unpack = ["def unpack(data):", " return unpacked(data)"]
-    if fields and len(_run(fields, 0)) == len(fields) > 1:
-        # One run is all there is. Anything but the commonest, and whatever fails, goes the long way.
-        values = ", ".join(f"record.{name}" for _, name in slots)
-        pack[1:1] = [" if type(record) is cls:", "  try:", f"   return pack_0({values})"]
-        pack[4:4] = ["  except (StructError, OverflowError, AttributeError): pass"]
-        targets = "".join(f"v{i}, " for i, _ in slots)
-        size = sum(kind[1] for _, kind in fields)
-        unpack[1:1] = [
-            f" if type(data) is bytes and len(data) == {size}:",
-            f"  {targets or '()'} = unpack_0(data)",
-        ]
-        unpack[3:3] = ["  record = new(cls)", *(f" {line}" for line in fill), "  return record"]
-    return "\n".join([*read, *write, *skip, *pack, *unpack])
+    return "\n".join([*read, *write, *skip])
 
 
 def _run(fields: tuple[tuple[str, tuple[Any, ...]], ...], first: int) -> list[tuple[str, str]]:
