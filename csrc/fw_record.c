@@ -36,7 +36,7 @@ static int skip_number(const fw_op *op, fw_walk *walk, uint64_t *value, ptrdiff_
         *more = (ptrdiff_t)number.width - (walk->size - walk->at);
     if (status != FW_FRAME)
         return status;
-    if (number.negative && !op->simple)
+    if (number.negative && !op->is_signed)
         return FW_E_NEGATIVE;
     *value = number.value;
     walk->at += (ptrdiff_t)number.width;

@@ -30,6 +30,7 @@ def on(name: str, make: Callable[[], Any]) -> Any:
 
 
 SCALARS = [*FORMATS, "u24", "i40", "u56le", "i16le", "f32le", "varint", "vlq", "quicvarint", "ber"]
+SCALARS += ["varint32", "zigzag", "zigzag32", "sleb128", "compactsize", "derlength"]
 COUNTS = ["u8", "u16", "varint"]
 
 

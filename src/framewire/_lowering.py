@@ -128,7 +128,7 @@ def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) ->
     if isinstance(annotation, LengthType):
         if annotation.spec[0] == TIERED and annotation.spec[10][1]:
             raise DeclarationError(f"{where}: {annotation!r} has bytes that belong to a header (follow)")
-        low = -annotation.maximum - 1 if annotation.spec[0] == UINT and annotation.spec[3] else 0
+        low = -annotation.maximum - 1 if annotation.spec[3] else 0
         plain = annotation.spec[0] == UINT
         return NUMBER, annotation.narrowest, plain, annotation.spec, low, annotation.maximum
     if annotation is bool:

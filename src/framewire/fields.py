@@ -6,8 +6,9 @@ A field type is a frozen value object. It describes how one number stands on the
     (kind, width, little, signed, mask, shift, canonical, end, tiers, direct, follow)
 
 `kind` is one of the constants below (they are fw_field_kind in csrc/fw.h); `width` is the number of bytes
-of a fixed-width kind and the greatest number of bytes or digits of a variable one; a tier is (selector,
-width, little, signed, base) and follow is (bit, bytes). The bare names (`u8` ... `i64le`, `varint`, `ber`
+of a fixed-width kind and the greatest number of bytes or digits of a variable one; of LEB128 and
+ZIGZAG, `mask` has all the bits that a number may have (0: 64 of them); a tier is (selector, width, little,
+signed, base) and follow is (bit, bytes). The bare names (`u8` ... `i64le`, `varint`, `ber`
 ...) are plain `int` to a type checker, so that they can annotate the fields of a record; the parametrised
 ones are functions. What is no number, and so no length, is a `FieldType`, for records alone: floats, strings,
 bytes, lists, arrays, constants and padding.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # Type checkers read this list, so it cannot be made from _ORDINARY.
 __all__ = ["LengthType", "leb128", "digits", "hexdigits", "tiered", "varint", "vlq", "quicvarint", "ber"]
+__all__ += ["varint32", "zigzag", "zigzag32", "sleb128", "compactsize", "derlength"]
 __all__ += ["u8", "u16", "u24", "u32", "u40", "u48", "u56", "u64"]
 __all__ += ["i8", "i16", "i24", "i32", "i40", "i48", "i56", "i64"]
 __all__ += ["u16le", "u24le", "u32le", "u40le", "u48le", "u56le", "u64le"]
@@ -36,7 +38,7 @@ __all__ += ["bytes_u8", "bytes_u16", "bytes_u32", "bytes_varint"]
 __all__ += ["list_u8", "list_u16", "list_u32", "list_varint"]
 __all__ += ["array_u8", "array_u16", "array_u32", "array_varint"]
 
-UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED = range(1, 10)
+UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED, ZIGZAG, SLEB128 = range(1, 12)
 # Kinds of FieldType, and the types that a record hands to a backend: see records.py.
 NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM = range(12)
 
@@ -66,6 +68,14 @@ class _Type:
 
 class LengthType(_Type):
     """A number on the wire; equal, hashable and picklable by what it means.
+
+    `u8` to `u64` and `i8` to `i64` are integers of that many bits, big-endian or, with `le`, little-endian.
+    `varint` is `leb128()`, and `varint32` one of at most 32 bits (WebAssembly's u32). `zigzag` and `zigzag32`
+    are the signed numbers of protobuf and Kafka (0, -1, 1, -2 ... as the varints 0, 1, 2, 3 ...), `sleb128`
+    is signed LEB128 of 64 bits (DWARF, WebAssembly), `vlq` has the highest seven bits first, `quicvarint` is
+    that of RFC 9000, section 16. `compactsize` is Bitcoin's, `ber` the definite length of ITU-T X.690 of at
+    most 32 bits and `derlength` the same in DER; `compactsize` and `derlength` are refused where they are not
+    in their shortest form.
 
     >>> from framewire import LengthPrefixed, u16
     >>> u16
@@ -493,6 +503,22 @@ _ORDINARY = {
     for field in [_integer(width, little, signed)]
 }
 _ORDINARY["varint"] = LengthType("varint", "varint", leb128().spec, 1, 10, (1 << 64) - 1)
+_ORDINARY["varint32"] = LengthType(
+    "varint32", "varint32", _spec(LEB128, 5, mask=(1 << 32) - 1), 1, 5, (1 << 32) - 1
+)
+for _name, _bits in (("zigzag", 64), ("zigzag32", 32)):
+    _coded = _spec(ZIGZAG, -(-_bits // 7), signed=True, mask=(1 << _bits) - 1)
+    _ORDINARY[_name] = LengthType(_name, _name, _coded, 1, -(-_bits // 7), (1 << _bits - 1) - 1)
+_ORDINARY["sleb128"] = LengthType("sleb128", "sleb128", _spec(SLEB128, 10, signed=True), 1, 10, (1 << 63) - 1)
+_tiers = tiered(
+    _ORDINARY["u8"],
+    {0xFD: _ORDINARY["u16le"], 0xFE: _ORDINARY["u32le"], 0xFF: _ORDINARY["u64le"]},
+    canonical=True,
+)
+_ORDINARY["compactsize"] = LengthType("compactsize", "compactsize", _tiers.spec, 1, 9, (1 << 64) - 1)
+_ORDINARY["derlength"] = LengthType(
+    "derlength", "derlength", _spec(BER, 5, canonical=True), 1, 5, (1 << 32) - 1
+)
 _ORDINARY["vlq"] = LengthType("vlq", "vlq", _spec(VLQ, 10), 1, 10, (1 << 64) - 1)
 _ORDINARY["quicvarint"] = LengthType("quicvarint", "quicvarint", _spec(QUIC, 8), 1, 8, (1 << 62) - 1)
 _ORDINARY["ber"] = LengthType("ber", "ber", _spec(BER, 5), 1, 5, (1 << 32) - 1)
@@ -532,6 +558,12 @@ if TYPE_CHECKING:
     vlq: TypeAlias = int
     quicvarint: TypeAlias = int
     ber: TypeAlias = int
+    varint32: TypeAlias = int
+    zigzag: TypeAlias = int
+    zigzag32: TypeAlias = int
+    sleb128: TypeAlias = int
+    compactsize: TypeAlias = int
+    derlength: TypeAlias = int
     f16: TypeAlias = float
     f32: TypeAlias = float
     f64: TypeAlias = float

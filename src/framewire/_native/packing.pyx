@@ -32,12 +32,14 @@ __all__ = []
 
 cdef enum:
     LEB128 = 2          # LengthType.spec
+    ZIGZAG = 10
 
 cdef extern from "fw_field.h" nogil:
     bint fw_host_big()
     void fw_store_be(uint8_t *p, unsigned width, uint64_t value)
     void fw_store_le(uint8_t *p, unsigned width, uint64_t value)
     unsigned fw_form_count(const fw_field *f)
+    uint64_t fw_zigzag(uint64_t value)
     size_t fw_form_width(const fw_field *f, unsigned form)
     int fw_write_form(const fw_field *f, unsigned form, uint64_t value, uint64_t free_bits, uint8_t *p)
 
@@ -153,6 +155,8 @@ cdef int put_number(Output *s, const fw_op *op, uint64_t value) except -1:
     if op.field.kind == LEB128:
         # The forms below would be tried one by one.
         return put(s, small, store_leb128(small, value))
+    if op.field.kind == ZIGZAG:
+        return put(s, small, store_leb128(small, fw_zigzag(value)))
     for form in range(fw_form_count(op.field)):
         if fw_write_form(op.field, form, value, 0, small):
             put(s, small, fw_form_width(op.field, form))

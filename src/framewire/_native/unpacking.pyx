@@ -101,7 +101,7 @@ cdef int read_varying(fw_walk *s, const fw_op *op, uint64_t *value) except -1:
         too_short(s, number.width)
     if status != FW_FRAME:
         wrong(s, status, s.at)
-    if number.negative:
+    if number.negative and not op.is_signed:
         wrong(s, -2, s.at)
     s.at += number.width
     value[0] = number.value

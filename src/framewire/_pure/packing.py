@@ -11,7 +11,7 @@ from array import array
 from operator import index as to_index
 
 from .. import errors
-from .plan import LEB128, UINT, _Field
+from .plan import LEB128, UINT, ZIGZAG, _Field
 from .shape import (
     ARRAY,
     BOOL,
@@ -88,10 +88,12 @@ def _write_number(kind: tuple[Any, ...]) -> Write:
 
     def write_any(value: Any, out: bytearray, depth: int) -> None:
         number = check(value)
-        if number < itself:
+        if 0 <= number < itself:
             out.append(number)
             return
-        if field.kind == LEB128:
+        if field.kind == ZIGZAG:
+            number = number << 1 ^ number >> 63
+        if field.kind in (LEB128, ZIGZAG):
             # The forms below would be tried one by one.
             while number > 0x7F:
                 out.append(number & 0x7F | 0x80)

@@ -90,7 +90,7 @@ def _read_number(kind: tuple[Any, ...]) -> Read:
             raise short(at, size, lacking.width) from None
         except Fault as fault:
             raise Wrong(fault.code, at) from None
-        if value < 0:
+        if value < 0 and not signed:
             raise Wrong(-2, at)
         return value, at + length
 
