@@ -52,9 +52,10 @@ NAMES = {
         "const",
         "pad",
     ),
+    *("string", "binary", "view", "cstring", "cstr", "fixed", "list_of", "array_of", "repeat", "codec"),
     *(
         f"{family}_{size}"
-        for family in ("str", "bytes", "list", "array")
+        for family in ("str", "bytes", "view", "list", "array")
         for size in ("u8", "u16", "u32", "varint")
     ),
 }
@@ -103,6 +104,7 @@ def test_each_name_comes_from_one_module() -> None:
     public = (
         "errors",
         "fields",
+        "sequences",
         "framings",
         "stuffed",
         "text",
@@ -209,6 +211,7 @@ def test_the_examples_run_on_both_backends(name: str) -> None:
     public = [
         "errors",
         "fields",
+        "sequences",
         "framings",
         "protocols",
         "records",

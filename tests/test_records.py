@@ -6,6 +6,7 @@ import copy
 import gc
 import math
 import pickle
+import re
 import socket
 import struct
 import sys
@@ -44,7 +45,7 @@ def declared(
 def outcome(call: Callable[[], Any]) -> Any:
     """What a call gives or raises, with all that an error says."""
     try:
-        return repr(call())
+        return re.sub("<memory at 0x[0-9a-f]+>", "<memory>", repr(call()))
     except (fw.FramewireError, TypeError, IndexError, BufferError, ValueError, ZeroDivisionError) as error:
         return type(error), str(error), vars(error)
 
@@ -233,7 +234,7 @@ def test_strings_and_bytes_at_the_limit_of_their_size(prefix: str, backend: Any)
         assert text.unpack(head + b"a" * size).x == "a" * size
         assert data.unpack(head + b"a" * size).x == b"a" * size
     for record in (text("a" * (most + 1)), data(bytes(most + 1)), text("é" * (most // 2 + 1))):
-        message = f"{most + 1} bytes are too many: the field before them says at most {most}"
+        message = f"{most + 1} bytes are too many: at most {most}"
         with pytest.raises(fw.EncodeError, match=message) as caught:
             record.pack()
         assert (caught.value.size, caught.value.limit, caught.value.path) == (most + 1, most, "x")
