@@ -23,8 +23,8 @@ from ._csrc cimport fw_field
 from ._python cimport PyFloat_Pack2, PyFloat_Pack4, PyList_GET_SIZE
 from .shape cimport (
     ARRAY, ARRAYED, AS_BYTES, BOOL, BYTES, CODEC, CONST, CSTR, DEPTH, ENUM, FIXED, FLOAT, LATIN1, LIST,
-    LISTED, MUTF8, NUMBER, RECORD, REPEAT, REST, ROW, STR, Output, Shape, fw_extent, fw_op, fw_step, lost, parts,
-    wrong_range, wrong_size, wrong_type,
+    LISTED, MUTF8, NUMBER, RECORD, REPEAT, REST, ROW, STR,
+    Output, Shape, fw_extent, fw_op, fw_step, lost, parts, wrong_range, wrong_size, wrong_type,
 )
 
 from .. import _mutf8, errors

@@ -17,8 +17,9 @@ from libc.string cimport memcmp, memcpy
 from ._csrc cimport FW_FRAME, FW_MORE, fw_field
 from ._python cimport PyFloat_Unpack2, PyFloat_Unpack4
 from .shape cimport (
-    ARRAY, ARRAYED, AS_BYTES, BOOL, BYTES, CODEC, CONST, CONSTANT, CSTR, DEEP, DEPTH, ENUM, FIXED, FLOAT, HOOK, LIMIT,
-    LIST, LISTED, MEMBER, MUTF8, NUMBER, PADDING, RECORD, REPEAT, REST, ROW, STR, TEXT, UNENDED, UTF8, VIEW,
+    ARRAY, ARRAYED, AS_BYTES, BOOL, BYTES, CODEC, CONST, CONSTANT, CSTR, DEEP, DEPTH, ENUM, FIXED, FLOAT,
+    HOOK, LIMIT, LIST, LISTED, MEMBER, MUTF8, NUMBER, PADDING, RECORD, REPEAT, REST, ROW, STR, TEXT, UNENDED,
+    UTF8, VIEW,
     Shape, fw_extent, fw_op, fw_skip_record, fw_step, fw_walk, lost, too_short, wrong,
 )
 
