@@ -13,7 +13,9 @@
 /* The kinds of types, as fields.py numbers them. */
 enum fw_type {
     FW_T_NUMBER, FW_T_FLOAT, FW_T_BOOL, FW_T_STR, FW_T_BYTES, FW_T_REST, FW_T_CONST, FW_T_PAD, FW_T_LIST,
-    FW_T_ARRAY, FW_T_RECORD, FW_T_ENUM
+    FW_T_ARRAY, FW_T_RECORD, FW_T_ENUM,
+    FW_T_TEXT = 20, FW_T_BINARY, FW_T_VIEW, FW_T_LISTED, FW_T_ARRAYED, FW_T_CSTR, FW_T_FIXED, FW_T_REPEAT,
+    FW_T_ROW, FW_T_CODEC
 };
 
 enum {
@@ -23,6 +25,20 @@ enum {
 
 typedef struct fw_op fw_op;
 typedef struct fw_shape fw_shape;
+typedef struct fw_walk fw_walk;
+
+/* How far a value goes, where the common kinds do not say it. */
+typedef struct fw_extent {
+    uint64_t most;          /* bytes or items; of FW_T_CSTR, UINT64_MAX: any number */
+    uint64_t bias;          /* how much more than that the number in front is */
+    uint64_t null;          /* the number that means that there is no value, if `nullable` */
+    bool nullable;
+    uint8_t pad[2];         /* FW_T_FIXED: `unit` bytes, or none */
+    unsigned align;         /* FW_T_TEXT, FW_T_BINARY, FW_T_VIEW: zeros follow, up to a multiple of it */
+    unsigned unit;          /* FW_T_CSTR: the bytes of its NUL */
+    int coding;             /* for whoever reads and writes text */
+    ptrdiff_t count;        /* FW_T_REPEAT, FW_T_ROW: the number of items */
+} fw_extent;
 
 struct fw_op {
     int kind;
@@ -37,7 +53,8 @@ struct fw_op {
     ptrdiff_t slot;         /* where the instance has the value; 0: nowhere */
     uint64_t high;          /* greatest number or count */
     fw_field *field;        /* of the number or count */
-    fw_op *item;            /* FW_T_LIST, FW_T_ARRAY; its least is not 0 */
+    fw_op *item;            /* of lists and arrays; its least is 0 only where `extent` has a limit */
+    fw_extent *extent;      /* from FW_T_TEXT on */
     const fw_shape *record; /* FW_T_RECORD */
     const uint8_t *data;    /* FW_T_CONST */
     const uint64_t *members; /* FW_T_ENUM, sorted as they are */
@@ -63,11 +80,14 @@ typedef struct fw_path {
     fw_step steps[FW_STEPS];
 } fw_path;
 
-typedef struct fw_walk {
+struct fw_walk {
     const uint8_t *data;
     ptrdiff_t at, size;
+    void *source;           /* what has the data, for whoever reads */
+    /* Passes over a FW_T_CODEC of which op->least bytes are there; answers as fw_skip_record does. */
+    int (*hook)(const fw_op *op, fw_walk *walk, ptrdiff_t *more);
     fw_path path;
-} fw_walk;
+};
 
 /* Pass over one record at walk->at.
  * FW_FRAME: it is whole and ends at walk->at. FW_MORE: *more bytes are missing at least, beyond walk->size.

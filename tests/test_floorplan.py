@@ -19,7 +19,7 @@ CSRC = ROOT / "csrc"
 
 SIDES = ("_native", "_pure")
 FLOORS = [
-    ["errors", "_version", "_transport"],
+    ["errors", "_version", "_transport", "_mutf8"],
     ["_native._csrc", "_native._python", "_native._system"],
     ["_native.plan", "_pure.plan"],
     ["_pure.stuff", "_pure.talk", "_pure.text", "_pure.fragments", "_pure.enclosed", "_pure.dotted"],
@@ -35,7 +35,7 @@ FLOORS = [
     ["_native.channel", "_pure.channel"],
     ["_backend"],
     ["fields", "_address", "_options", "_child", "_devices", "_tls"],
-    ["streaming", "_sslsocket"],
+    ["streaming", "_sslsocket", "sequences"],
     ["_framing"],
     ["framings", "stuffed", "talk", "text", "enclosed", "byteorder", "_lowering"],
     ["records", "_grammar", "_preset"],

@@ -16,19 +16,29 @@ from . import _backend, errors
 from .errors import DeclarationError
 from .fields import (
     ARRAY,
+    ARRAYED,
+    BINARY,
     BOOL,
     BYTES,
+    CODEC,
     CONST,
+    CSTR,
     ENUM,
+    FIXED,
     FLOAT,
     LIST,
+    LISTED,
     NUMBER,
     PAD,
     RECORD,
+    REPEAT,
     REST,
+    ROW,
     STR,
+    TEXT,
     TIERED,
     UINT,
+    VIEW,
     FieldType,
     LengthType,
 )
@@ -40,6 +50,7 @@ if TYPE_CHECKING:
 
 _lowering = RLock()
 _MOST_LISTS = 3
+_MOST_BYTES = (1 << 31) - 1
 _SCALARS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
@@ -78,6 +89,20 @@ def is_type(given: object) -> bool:
     return isinstance(given, (LengthType, FieldType))
 
 
+def says_all(given: object) -> bool:
+    """Whether it is a type that needs no annotation beside it."""
+    if isinstance(given, FieldType):
+        return given.kind not in (CONST, PAD) and not (given.kind == ENUM and given.detail[0] is None)
+    return isinstance(given, LengthType)
+
+
+def default_of(given: object) -> object:
+    """The default of a field with this to the right of `=`; `...` if it has none."""
+    if isinstance(given, FieldType):
+        return given.default
+    return ... if isinstance(given, LengthType) else given
+
+
 def resolve(cls: Recorded, layout: Layout, names: dict[str, Any]) -> None:
     """Lower the annotations to types, in which RECORD still holds a class.
 
@@ -94,7 +119,10 @@ def resolve(cls: Recorded, layout: Layout, names: dict[str, Any]) -> None:
     for name, annotation in layout.annotations.items():
         where = f"{cls.__name__}.{name}"
         if name in layout.own:
-            kind = _lower_field(where, _evaluated(annotation, scope), layout.given.get(name), scope)
+            given = layout.given.get(name)
+            # An annotation that only a checker can read (`array[int]`) is in nobody's way.
+            meant = annotation if says_all(given) else _evaluated(annotation, scope)
+            kind = _lower_field(where, meant, given, scope)
         else:
             kind = inherited[name]
         if kind[0] == REST and name != list(layout.annotations)[-1]:
@@ -106,7 +134,7 @@ def resolve(cls: Recorded, layout: Layout, names: dict[str, Any]) -> None:
 def _lower_field(where: str, annotation: Any, given: Any, scope: dict[str, Any]) -> tuple[Any, ...]:
     if is_fixed(given):
         return _lower_fixed(where, annotation, given, scope)
-    if isinstance(given, FieldType) and given.kind == ENUM:
+    if isinstance(given, FieldType) and given.kind == ENUM and given.detail[0] is None:
         return _lower_enum(where, annotation, given, scope)
     return lower(where, given if is_type(given) else annotation, scope)
 
@@ -123,12 +151,16 @@ def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) ->
     NUMBER: spec of LengthType, least and greatest value; STR, BYTES: the same of the size; LIST: the same of
     the count, type of the items; ARRAY: the same, type of the items, their `array` typecode; FLOAT: width,
     little; CONST: bytes; ENUM: as NUMBER, name, members by number, whether it has no others; RECORD: the
-    class, in whose place a backend finds its program.
+    class, in whose place a backend finds its program; TEXT, BINARY, VIEW: as NUMBER of the size, encoding or
+    "" for bytes, the multiple up to which they are padded, limits; LISTED, ARRAYED: as LIST, ARRAY, limits;
+    CSTR: encoding, most bytes or -1; FIXED: encoding, padding or b""; REPEAT, ROW: number, type of the items,
+    for ROW their typecode; CODEC: its two functions. Limits are (greatest size, how much more the number is,
+    the number that means None or None, whether that greatest size was given).
     `least` and `plain` are -1 and False where a record decides: `lowered` knows them."""
     if isinstance(annotation, LengthType):
         if annotation.spec[0] == TIERED and annotation.spec[10][1]:
             raise DeclarationError(f"{where}: {annotation!r} has bytes that belong to a header (follow)")
-        low = -annotation.maximum - 1 if annotation.spec[0] == UINT and annotation.spec[3] else 0
+        low = -annotation.maximum - 1 if annotation.spec[3] else 0
         plain = annotation.spec[0] == UINT
         return NUMBER, annotation.narrowest, plain, annotation.spec, low, annotation.maximum
     if annotation is bool:
@@ -144,26 +176,74 @@ def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) ->
         return FLOAT, width, True, width, little
     if kind == REST:
         return REST, 0, False
+    if kind == NUMBER:
+        return lower(where, annotation.length, scope)
+    if kind == ENUM:
+        return _lower_enum(where, annotation.detail[0], annotation, scope)
+    if kind >= TEXT:
+        return _lower_sequence(where, annotation, scope, lists)
     assert annotation.length is not None
     count = lower(where, annotation.length, scope)
     if kind in (STR, BYTES):
         return kind, count[1], False, *count[3:]
     if annotation.detail is None:
         raise DeclarationError(f"{where}: {annotation!r} of what? Write {annotation!r}[u32]")
-    if lists == _MOST_LISTS:
-        raise DeclarationError(f"{where}: lists within lists, more than {_MOST_LISTS} deep")
-    item = lower(where, _evaluated(annotation.detail, scope), scope, lists + 1)
-    if item[0] == REST:
-        raise DeclarationError(f"{where}: rest cannot be in a list")
+    item = _lower_item(where, annotation.detail, scope, lists)
     if kind == LIST:
         return LIST, count[1], False, *count[3:], item
+    return ARRAY, count[1], False, *count[3:], item, _typecode(where, item)
+
+
+def _lower_item(where: str, annotation: Any, scope: dict[str, Any], lists: int) -> tuple[Any, ...]:
+    if lists == _MOST_LISTS:
+        raise DeclarationError(f"{where}: lists within lists, more than {_MOST_LISTS} deep")
+    item = lower(where, _evaluated(annotation, scope), scope, lists + 1)
+    if item[0] == REST:
+        raise DeclarationError(f"{where}: rest cannot be in a list")
+    return item
+
+
+def _typecode(where: str, item: tuple[Any, ...]) -> str:
+    """That of the `array` of such items."""
     typecode = {2: "", 4: "f", 8: "d"}[item[3]] if item[0] == FLOAT else ""
     if item[0] == NUMBER and item[3][0] == UINT:
         typecode = _SCALARS.get(item[1], "")
         typecode = typecode.lower() if item[3][3] else typecode
     if not typecode:
         raise DeclarationError(f"{where}: an array is of integers of 1, 2, 4 or 8 bytes, f32 or f64")
-    return ARRAY, count[1], False, *count[3:], item, typecode
+    return typecode
+
+
+def _lower_sequence(where: str, given: FieldType, scope: dict[str, Any], lists: int) -> tuple[Any, ...]:
+    """What sequences.py declares."""
+    kind, detail = given.kind, given.detail
+    if kind == CSTR:
+        encoding, most = detail
+        return CSTR, 2 if encoding.startswith("utf-16") else 1, False, encoding, most
+    if kind == FIXED:
+        size, encoding, pad = detail
+        return FIXED, size, True, encoding, pad
+    if kind == CODEC:
+        pack, unpack_from, least = detail
+        return CODEC, least, False, pack, unpack_from
+    if kind in (REPEAT, ROW):
+        item, count = _lower_item(where, detail[0], scope, lists), detail[1]
+        code = (_typecode(where, item),) if kind == ROW else ()
+        return _sized(where, (kind, -1, False, count, item, *code))
+    number = lower(where, given.length, scope)
+    if kind in (TEXT, BINARY, VIEW):
+        return kind, number[1], False, *number[3:], *detail
+    item = _lower_item(where, detail[0], scope, lists)
+    code = (_typecode(where, item),) if kind == ARRAYED else ()
+    return kind, number[1], False, *number[3:], item, *code, detail[1]
+
+
+def _sized(where: str, kind: tuple[Any, ...]) -> tuple[Any, ...]:
+    """REPEAT and ROW with the least size that comes of their items."""
+    count, item = kind[3:5]
+    if count * item[1] > _MOST_BYTES:
+        raise DeclarationError(f"{where}: {count} items of {item[1]} bytes are more than {_MOST_BYTES} bytes")
+    return kind[0], -1 if item[1] < 0 else count * item[1], item[2], *kind[3:]
 
 
 def _lower_fixed(where: str, annotation: Any, given: Any, scope: dict[str, Any]) -> tuple[Any, ...]:
@@ -193,7 +273,7 @@ def _lower_enum(where: str, annotation: Any, given: FieldType, scope: dict[str, 
         raise DeclarationError(f"{where}: {given!r} needs an IntEnum as annotation, not {annotation!r}")
     members = {int(member): member for member in cls}
     number = lower(where, given.length, scope)
-    return ENUM, number[1], False, *number[3:], cls.__name__, members, not given.detail
+    return ENUM, number[1], False, *number[3:], cls.__name__, members, not given.detail[1]
 
 
 # --- lowering a class -----------------------------------------------------------------------------------
@@ -244,8 +324,10 @@ def _lower_classes(cls: Recorded) -> None:
 
 def _inner(kind: tuple[Any, ...]) -> list[Recorded]:
     """The record class in a type, if there is one."""
-    if kind[0] == LIST:
+    if kind[0] in (LIST, LISTED):
         return _inner(kind[6])
+    if kind[0] == REPEAT:
+        return _inner(kind[4])
     return [kind[3]] if kind[0] == RECORD else []
 
 
@@ -258,18 +340,24 @@ def measure(cls: Recorded, outer: tuple[Recorded, ...] = ()) -> tuple[int, bool,
         return layout.size
     least, fixed, plain = 0, True, True
     for name, kind in layout.types:
-        if kind[0] == RECORD:
-            size, is_fixed, is_plain = measure(kind[3], (*outer, cls))
-            if _ends_open(kind[3]) and name != layout.types[-1][0]:
-                raise DeclarationError(f"{cls.__name__}.{name}: what ends with rest must be the last field")
-        else:
-            size, is_plain = kind[1], kind[2]
-            is_fixed = is_plain or kind[0] == CONST
-            if kind[0] in (NUMBER, ENUM):
-                is_fixed = kind[3][0] in (UINT, 6, 8)
+        size, is_fixed, is_plain = _measure(kind, (*outer, cls))
+        if kind[0] == RECORD and _ends_open(kind[3]) and name != layout.types[-1][0]:
+            raise DeclarationError(f"{cls.__name__}.{name}: what ends with rest must be the last field")
         least, fixed, plain = least + size, fixed and is_fixed, plain and is_plain
     layout.size = least, fixed, plain
     return layout.size
+
+
+def _measure(kind: tuple[Any, ...], outer: tuple[Recorded, ...]) -> tuple[int, bool, bool]:
+    """What measure says, of a type."""
+    if kind[0] == RECORD:
+        return measure(kind[3], outer)
+    if kind[0] == REPEAT:
+        least, fixed, plain = _measure(kind[4], outer)
+        return kind[3] * least, fixed, plain
+    if kind[0] in (NUMBER, ENUM):
+        return kind[1], kind[3][0] in (UINT, 6, 8), kind[2]
+    return kind[1], kind[2] or kind[0] == CONST, kind[2]
 
 
 def _ends_open(cls: Recorded) -> bool:
@@ -282,12 +370,15 @@ def _final(where: str, kind: tuple[Any, ...], programs: Mapping[Recorded, Any]) 
     if kind[0] == RECORD:
         least, _, plain = measure(kind[3])
         return RECORD, least, plain, programs.get(kind[3]) or kind[3]._layout.program
-    if kind[0] != LIST:
+    if kind[0] not in (LIST, LISTED, REPEAT):
         return kind
-    if kind[6][0] == RECORD and _ends_open(kind[6][3]):
+    at = 4 if kind[0] == REPEAT else 6
+    if kind[at][0] == RECORD and _ends_open(kind[at][3]):
         raise DeclarationError(f"{where}: rest cannot be in a list")
-    item = _final(where, kind[6], programs)
-    if item[1] == 0:
+    item = _final(where, kind[at], programs)
+    if kind[0] == REPEAT:
+        return _sized(where, (*kind[:4], item))
+    if item[1] == 0 and not (kind[0] == LISTED and kind[7][3]):
         # Or four bytes of a hostile peer would ask for four billion of them.
-        raise DeclarationError(f"{where}: its items have no bytes, so nothing limits their number")
-    return *kind[:6], item
+        raise DeclarationError(f"{where}: its items have no bytes, so nothing limits their number (max=)")
+    return *kind[:6], item, *kind[7:]

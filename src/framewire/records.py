@@ -15,9 +15,10 @@ import sys
 from keyword import iskeyword
 
 from . import _backend, errors
-from ._lowering import Layout, Recorded, is_fixed, is_record, is_type, lowered, measure, resolve
+from ._lowering import Layout, Recorded, default_of, is_fixed, is_record, lowered, measure, resolve
 from .errors import DeclarationError
 from .fields import CONST, LengthType, const, digits, enumerated, hexdigits, leb128, pad, tiered
+from .sequences import array_of, binary, codec, cstring, fixed, list_of, repeat, string, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,26 @@ _RESERVED = frozenset(_CALLS) | {"iter_unpack", "fixed_size", "min_size", "repla
 _OURS = frozenset({"self", "_layout", "_program", "_constructor"})
 
 
-@dataclass_transform(field_specifiers=(const, pad, enumerated, leb128, digits, hexdigits, tiered))
+@dataclass_transform(
+    field_specifiers=(
+        const,
+        pad,
+        enumerated,
+        leb128,
+        digits,
+        hexdigits,
+        tiered,
+        string,
+        binary,
+        view,
+        cstring,
+        fixed,
+        list_of,
+        array_of,
+        repeat,
+        codec,
+    )
+)
 class RecordType(Recorded):
     """The class of record classes."""
 
@@ -163,8 +183,9 @@ def _write_methods(cls: RecordType, namespace: dict[str, Any]) -> None:
     defaults: dict[str, tuple[Any, bool]] = {}
     for name in names:
         value = name
-        if name in layout.given and not is_type(layout.given[name]):
-            default = made[f"__default_{name}__"] = layout.given[name]
+        default = default_of(layout.given.get(name, ...))
+        if default is not ...:
+            made[f"__default_{name}__"] = default
             parameters.append(f"{name}=__default_{name}__")
             if isinstance(default, list) and default:
                 raise DeclarationError(f"{where}.{name}: the default of a list must be empty")
@@ -221,9 +242,10 @@ class Record(metaclass=RecordType):
     (no field can be set, hashable), `kw_only=True`. Fields have defaults as in any class. Records compare,
     pickle and copy by the values of their fields. What a field may hold is checked when it is packed: then
     EncodeError names the field. Bytes that are no such record are RecordError: reason `truncated`,
-    `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-value` (of an enumeration), `bad-text` (no
-    UTF-8) or `too-deep` (more than 64 records within each other). A count is compared with the bytes that
-    are left before anything is allocated for it.
+    `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-value` (of an enumeration), `bad-text` (not
+    in its encoding), `too-large` (more than max=), `bad-padding` (not zero), `bad-end` (of a codec) or
+    `too-deep` (more than 64 records within each other). A count is compared with the bytes that are left
+    before anything is allocated for it.
 
     >>> import framewire as fw
     >>> class Sample(fw.Record):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Skip: TypeAlias = Callable[[Any, int, int, int], int]
 
 NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM = range(12)
+TEXT, BINARY, VIEW, LISTED, ARRAYED, CSTR, FIXED, REPEAT, ROW, CODEC = range(20, 30)
 
 FAR = (1 << 63) - 1
 NATIVE_LITTLE = struct.pack("=H", 1) == b"\1\0"
