@@ -187,15 +187,16 @@ cdef int read_unsigned(fw_walk *s, const fw_op *item, list items, Py_ssize_t cou
 
 
 cdef object read_list(fw_walk *s, const fw_op *op):
+    """LIST, LISTED and REPEAT."""
     cdef uint64_t count = 0
-    read_number(s, op, &count)
-    return read_items(s, op.item, count)
-
-
-cdef object read_items(fw_walk *s, const fw_op *item, uint64_t count):
     cdef Py_ssize_t i, most = PY_SSIZE_T_MAX
+    cdef const fw_op *item = op.item
     cdef fw_step *step = &s.path.steps[s.path.count]
     cdef list items
+    if op.extent is NULL:
+        read_number(s, op, &count)
+    elif not read_count(s, op, &count):
+        return None
     # One more than the bytes left can hold: reading it finds out which byte is missing.
     if item.least:
         most = (s.size - s.at) // item.least + 1
@@ -217,16 +218,16 @@ cdef object read_items(fw_walk *s, const fw_op *item, uint64_t count):
 
 
 cdef object read_array(fw_walk *s, const fw_op *op):
+    """ARRAY, ARRAYED and ROW."""
     cdef uint64_t count = 0
-    read_number(s, op, &count)
-    return read_numbers(s, op, count)
-
-
-cdef object read_numbers(fw_walk *s, const fw_op *op, uint64_t count):
-    """So many items of an array."""
-    cdef Py_ssize_t size, left = s.size - s.at
+    cdef Py_ssize_t left, size
     cdef unsigned width = op.item.width
     cdef array values
+    if op.extent is NULL:
+        read_number(s, op, &count)
+    elif not read_count(s, op, &count):
+        return None
+    left = s.size - s.at
     if count > <uint64_t> (left // width):
         s.at += left // width * width
         s.path.steps[s.path.count].name = NULL
@@ -282,6 +283,14 @@ cdef bint read_size(fw_walk *s, const fw_op *op, str unit, uint64_t *count) exce
     if count[0] > extent.most:
         wrong(s, LIMIT, at, f"{count[0]} {unit}", extent.most)
     return True
+
+
+cdef bint read_count(fw_walk *s, const fw_op *op, uint64_t *count) except -1:
+    """The same, of what has a number of items, on the wire or not."""
+    if op.kind == REPEAT or op.kind == ROW:
+        count[0] = <uint64_t> op.extent.count
+        return True
+    return read_size(s, op, "items", count)
 
 
 cdef object decoded(fw_walk *s, const fw_op *op, Py_ssize_t at, Py_ssize_t size):
@@ -401,16 +410,11 @@ cdef int skip_codec(const fw_op *op, fw_walk *s, Py_ssize_t *more) except -100:
 
 
 cdef object read_declared(fw_walk *s, const fw_op *op):
-    cdef uint64_t count = 0
     cdef int kind = op.kind
-    if kind == LISTED:
-        return read_items(s, op.item, count) if read_size(s, op, "items", &count) else None
-    if kind == ARRAYED:
-        return read_numbers(s, op, count) if read_size(s, op, "items", &count) else None
-    if kind == REPEAT:
-        return read_items(s, op.item, op.extent.count)
-    if kind == ROW:
-        return read_numbers(s, op, op.extent.count)
+    if kind == LISTED or kind == REPEAT:
+        return read_list(s, op)
+    if kind == ARRAYED or kind == ROW:
+        return read_array(s, op)
     if kind == CSTR:
         return read_cstr(s, op)
     if kind == FIXED:
