@@ -40,6 +40,7 @@ NAMES = {
     *(
         "Record",
         "Messages",
+        "Struct",
         "enumerated",
         "FieldType",
         "f16",
@@ -64,7 +65,7 @@ SOURCES = sorted(
 )
 MODULES = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in SOURCES]
 MODULES = [name.removesuffix(".__init__") for name in MODULES]
-TWINS = ("byteorder", "records", "codec", "encoder", "stream", "sending", "receiving", "channel")
+TWINS = ("byteorder", "records", "structs", "codec", "encoder", "stream", "sending", "receiving", "channel")
 try:
     NATIVE: Any = _backend.load("native")
 except ImportError:
@@ -113,6 +114,7 @@ def test_each_name_comes_from_one_module() -> None:
         "sockets",
         "server",
         "records",
+        "packers",
         "byteorder",
     )
     for module in (*public, "talk"):
@@ -215,6 +217,7 @@ def test_the_examples_run_on_both_backends(name: str) -> None:
         "framings",
         "protocols",
         "records",
+        "packers",
         "byteorder",
         f"_{name}.byteorder",
         f"_{name}.codec",

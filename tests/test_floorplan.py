@@ -19,12 +19,12 @@ CSRC = ROOT / "csrc"
 
 SIDES = ("_native", "_pure")
 FLOORS = [
-    ["errors", "_version", "_transport", "_mutf8"],
+    ["errors", "_version", "_transport", "_mutf8", "_formats"],
     ["_native._csrc", "_native._python", "_native._system"],
     ["_native.plan", "_pure.plan"],
     ["_pure.stuff", "_pure.talk", "_pure.text", "_pure.fragments", "_pure.enclosed", "_pure.dotted"],
     ["_native.encoder", "_pure.encoder"],
-    [f"{side}.{name}" for side in SIDES for name in ("codec", "byteorder", "shape")],
+    [f"{side}.{name}" for side in SIDES for name in ("codec", "byteorder", "shape", "structs")],
     [f"{side}.unpacking" for side in SIDES],
     [f"{side}.packing" for side in SIDES],
     ["_pure.straight"],
@@ -39,7 +39,7 @@ FLOORS = [
     ["_framing"],
     ["framings", "stuffed", "talk", "text", "enclosed", "byteorder", "_lowering"],
     ["records", "_grammar", "_preset"],
-    ["protocols", "_handler"],
+    ["packers", "protocols", "_handler"],
     ["sockets", "aio"],
     ["_loops"],
     ["server"],

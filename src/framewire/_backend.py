@@ -2,8 +2,8 @@
 
 FRAMEWIRE_BACKEND=auto (the default, also if empty) takes the compiled extension where it is there and the
 pure-Python twin otherwise; `native` refuses to run pure; `pure` ignores the extension. `codec`, `byteorder`
-and `channel` are the chosen modules, and `records`, which is loaded on first use. `load(name)` gives either
-backend, whatever was chosen: for the demo, `framewire info` and the tests.
+and `channel` are the chosen modules, and `records` and `structs`, which are loaded on first use. `load(name)`
+gives either backend, whatever was chosen: for the demo, `framewire info` and the tests.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Backend", "load", "name", "codec", "byteorder", "channel", "records"]
+__all__ = ["Backend", "load", "name", "codec", "byteorder", "channel", "records", "structs"]
 
 
 class Backend:
-    """One backend: `name`, "native" or "pure", and its modules `codec`, `byteorder`, `channel`, `records`."""
+    """One backend: `name`, "native" or "pure", and its modules `codec`, `byteorder`, `channel` and,
+    loaded on first use, `records` and `structs`."""
 
     def __init__(self, name: str, codec: Any, byteorder: Any, channel: Any) -> None:
         self.name = name
@@ -28,7 +29,6 @@ class Backend:
 
     @property
     def records(self) -> Any:
-        """Loaded on first use: not every program has records."""
         if self.name == "native":
             from ._native import records as native_records
 
@@ -36,6 +36,16 @@ class Backend:
         from ._pure import records
 
         return records
+
+    @property
+    def structs(self) -> Any:
+        if self.name == "native":
+            from ._native import structs as native_structs
+
+            return native_structs
+        from ._pure import structs
+
+        return structs
 
     def __repr__(self) -> str:
         return f"<framewire backend {self.name}>"
@@ -79,13 +89,13 @@ def _choose() -> Backend:
 _chosen = _choose()
 name: str = _chosen.name
 if TYPE_CHECKING:
-    from ._pure import byteorder, channel, codec, records
+    from ._pure import byteorder, channel, codec, records, structs
 else:
 
     def __getattr__(attribute: str) -> object:
-        if attribute != "records":
+        if attribute not in ("records", "structs"):
             raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
-        return _chosen.records
+        return getattr(_chosen, attribute)
 
     codec = _chosen.codec
     byteorder = _chosen.byteorder
