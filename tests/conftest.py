@@ -110,7 +110,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_backend, "codec", chosen.codec)
     monkeypatch.setattr(_backend, "byteorder", chosen.byteorder)
     monkeypatch.setattr(_backend, "channel", chosen.channel)
-    for later in ("records", "structs"):
+    for later in ("records", "packers", "structs"):
         monkeypatch.setattr(_backend, later, getattr(chosen, later), raising=False)
     monkeypatch.setattr(_backend, "name", chosen.name)
     over = sockets_over(chosen.name)

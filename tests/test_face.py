@@ -40,7 +40,9 @@ NAMES = {
     *(
         "Record",
         "Messages",
+        "Packer",
         "Struct",
+        "record",
         "enumerated",
         "FieldType",
         "f16",
@@ -65,7 +67,7 @@ SOURCES = sorted(
 )
 MODULES = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in SOURCES]
 MODULES = [name.removesuffix(".__init__") for name in MODULES]
-TWINS = ("byteorder", "records", "structs", "codec", "encoder", "stream", "sending", "receiving", "channel")
+TWINS = ("byteorder", "records", "packers", "structs", "codec", "encoder", "stream", "sending", "receiving", "channel")
 try:
     NATIVE: Any = _backend.load("native")
 except ImportError:

@@ -46,7 +46,7 @@ else:
         """What not every program needs is loaded on first use."""
         if name in ("Record", "Messages"):
             from . import records as module
-        elif name in ("Struct",):
+        elif name in ("Packer", "Struct", "record"):
             from . import packers as module
         elif name in ("Server", "ServerStats", "serve"):
             from . import server as module
@@ -71,4 +71,4 @@ __all__ += _enclosed.__all__
 __all__ += _streaming.__all__
 __all__ += protocols.__all__
 __all__ += _sockets.__all__
-__all__ += ["Server", "ServerStats", "serve", "Record", "Messages", "Struct"]  # noqa: F405
+__all__ += ["Server", "ServerStats", "serve", "Record", "Messages", "Packer", "Struct", "record"]  # noqa: F405
