@@ -38,6 +38,7 @@ MODULES = {
     "framewire._native.packing": ["src/framewire/_native/packing.pyx", "csrc/fw_swap.c"],
     "framewire._native.records": ["src/framewire/_native/records.pyx"],
     "framewire._native.packers": ["src/framewire/_native/packers.pyx"],
+    "framewire._native.cursors": ["src/framewire/_native/cursors.pyx"],
     "framewire._native.structs": ["src/framewire/_native/structs.pyx"],
     "framewire._native.stream": ["src/framewire/_native/stream.pyx"],
     "framewire._native.sending": ["src/framewire/_native/sending.pyx", *CORE],

@@ -1,9 +1,9 @@
 """Records as text: `u8 version, u16[u8] ports, digits(5) size, u8 kind = 7`.
 
-A field is a type, a name, and what stands right of `=` in a class. A type is a name (of a field type, `bool`, or
-one that is given, of a record class), a call as it is written in Python, or a type with brackets: `T[u16]` is a
-list counted by a u16, `T[8]` are eight of them, `(T, U)` is a tuple. `rows` takes text apart and `layout_text` writes it; the
-text is read as an expression and only what is listed here is understood, so nothing in it is run.
+A field is a type, a name, and what stands right of `=` in a class. A type is a name (of a field type, `bool`,
+or one that is given, of a record class), a call as it is written in Python, types in parentheses, which are a
+tuple, or a type with brackets: `T[u16]` is a list counted by a u16, `T[8]` are eight of them. `rows` takes
+text apart and `layout_text` writes it. Nothing in the text is run: only what is listed here is understood.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def row_of(name: str, given: list[Row]) -> tuple[Any, Any]:
 
 
 def rows(where: str, text: str, names: Mapping[str, Any] | None, named: bool) -> list[Row]:
-    """(annotation, name, what stands right of `=` or `...`) of each field; without `named` they are only types."""
+    """(annotation, name, what stands right of `=` or `...`) of each field; types alone if not `named`."""
     if not isinstance(text, str):
         raise TypeError(f"{where}: the fields must be a str, not {type(text).__name__}")
     scope = {**_SCOPE, **(names or {})}
@@ -64,7 +64,7 @@ def rows(where: str, text: str, names: Mapping[str, Any] | None, named: bool) ->
 
 
 def _fields(where: str, text: str, named: bool) -> list[list[str]]:
-    """The words of each field: what no space outside of brackets parts; `=` and all behind it are words, too."""
+    """The words of each field, parted by spaces outside of brackets; `=` and all behind it are words."""
     found: list[list[str]] = [[]]
     depth, parted = 0, True
     for token in _TOKEN.findall(text):
@@ -153,7 +153,7 @@ def shown(kind: Any) -> str:
     """A type as text."""
     if isinstance(kind, FieldType) and kind.kind == LIST and kind.detail is not None:
         return f"{shown(kind.detail)}[{kind.length!r}]"
-    return kind.__name__ if isinstance(kind, type) else str(kind)
+    return str(getattr(kind, "__name__", kind))
 
 
 def layout_text(cls: Any) -> str:

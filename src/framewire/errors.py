@@ -651,6 +651,11 @@ def row_count(name: str, call: str, count: int, given: int) -> TypeError:
     return TypeError(f"{name}.{call}: {count} arguments needed, {given} given")
 
 
+def method_arguments(cls: str, name: str, count: int) -> TypeError:
+    """The error for what is no such call of a cursor's method."""
+    return TypeError(f"{cls}.{name}() takes {'one argument' if count else 'no arguments'}")
+
+
 def bad_count(count: int) -> ValueError:
     """The error for unpacking less than no record."""
     return ValueError(f"count={count} must be at least 0")

@@ -1,5 +1,5 @@
-"""Packing without record classes: `Packer` for tuples, `record` for a class out of a line of text, and `Struct`,
-the standard library's words for fixed layouts.
+"""Packing without record classes: `Packer` for tuples, `record` for a class out of a line of text, and
+`Struct`, the standard library's words for fixed layouts.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ Struct = _backend.structs.Struct
 
 
 class Packer(_backend.packers.Row):
-    """Values one behind the other, without a class: what `pack` takes are arguments, what `unpack` gives a tuple.
+    """Values in a row, without a class: what `pack` takes are arguments, what `unpack` gives is a tuple.
 
-    `text` has the field types, with spaces or commas between them: names such as `u8`, `bool` or `str_u16`, calls
-    such as `digits(5)` or `pad(2)`, lists (`u32[u16]`: u32s, counted by a u16), tuples (`(u8, f64)`), and the names of
-    record classes in `names`. Errors are those of records; the number of the value stands in brackets. DeclarationError for text
-    that is no such list. A Packer never changes, so threads may share it.
+    `text` has the field types, with spaces or commas between them: names such as `u8`, `bool` or `str_u16`,
+    calls such as `digits(5)` or `pad(2)`, lists (`u32[u16]`: u32s, counted by a u16), tuples (`(u8, f64)`),
+    and the names of record classes that `names` gives. Errors are those of records, with the number of the
+    value in brackets. DeclarationError for text that is no such list. A Packer never changes, so threads may
+    share it.
 
     >>> from framewire import Packer
     >>> packer = Packer("u8 u16 str_u16 u32[u16]")
@@ -103,11 +104,11 @@ def record(
     frozen: bool = False,
     kw_only: bool = False,
 ) -> type[Record]:
-    """A record class called `name` with fields out of text: `u8 version, u16[u8] ports, str_u8 host = ""`.
+    """A record class with fields out of text: `u8 version, u16[u8] ports, str_u8 host = ""`.
 
-    Each field is a type as in a `Packer`, a name, and maybe a default or what else stands right of `=` in a class
-    (`u8 version = const(2)`). `names` has the classes that the text names, by name. A class prints as such text
-    by `__layout__`. DeclarationError for text that is none, or for a record that cannot be.
+    Each field is a type as in a `Packer`, a name, and maybe a default, or what else stands right of `=` in a
+    class (`u8 version = const(2)`). `names` has the classes that the text names. `__layout__` of any class is
+    such text. DeclarationError for text that is none, or for a record that cannot be.
 
     >>> from framewire import record
     >>> Header = record("Header", "u8 version = const(2), u8 kind, u16[u8] ports = []")

@@ -194,7 +194,7 @@ cdef int add(int i, const char *name, void *call, int flags, const char *text) e
 add(0, "pack", <void *> pack, METH_FASTCALL, b"""pack($self, /, *values)
 --
 
-The values as bytes. EncodeError for one that cannot be packed, TypeError for a wrong number of them.""")
+The values as bytes. EncodeError names one that cannot be packed; TypeError for a wrong number.""")
 add(1, "pack_into", <void *> pack_into, METH_FASTCALL, b"""pack_into($self, /, *arguments)
 --
 
@@ -205,4 +205,4 @@ TypeError if that is read-only. After an error nothing was written.""")
 add(2, "unpack", <void *> unpack, METH_O, b"""unpack($self, data, /)
 --
 
-The values that `data` is, as a tuple. RecordError if it is no such row, or if bytes are left over.""")
+The values that `data` is, as a tuple. RecordError if it is no such row, or has more bytes.""")

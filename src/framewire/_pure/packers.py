@@ -22,9 +22,8 @@ class Row:
     def __init__(self, name: str, fields: tuple[tuple[str | int, tuple[Any, ...]], ...]) -> None:
         self._name = name
         self._program = Program(name, tuple)
-        self._program.build(fields)
-        calls = self._program.calls()
-        self._pack, self._unpack = calls["pack"], self._program.unpack
+        self._program.build(fields)  # type: ignore[arg-type]
+        self._pack = self._program.calls()["pack"]
         self._count = self._program.values
 
     @property
@@ -33,7 +32,7 @@ class Row:
         return self._program
 
     def pack(self, /, *values: Any) -> bytes:
-        """The values as bytes. EncodeError for one that cannot be packed, TypeError for a wrong number of them."""
+        """The values as bytes. EncodeError names one that cannot be packed; TypeError for a wrong number."""
         if len(values) != self._count:
             raise errors.row_count(self._name, "pack", self._count, len(values))
         return self._pack(values)  # type: ignore[no-any-return]
@@ -49,7 +48,7 @@ class Row:
         return self._program.pack_into(tuple(values), buffer, offset)
 
     def unpack(self, data: Buffer, /) -> tuple[Any, ...]:
-        """The values that `data` is, as a tuple. RecordError if it is no such row, or if bytes are left over."""
+        """The values that `data` is, as a tuple. RecordError if it is no such row, or has more bytes."""
         return self._program.unpack(data)  # type: ignore[no-any-return]
 
     def unpack_from(self, data: Buffer, offset: SupportsIndex = 0) -> tuple[tuple[Any, ...], int]:
