@@ -65,6 +65,7 @@ class Layout:
         self.given = given  # what stood right of `=`
         self.scope: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         self.frozen = self.kw_only = False
+        self.meant: dict[str, Any] = {}  # the annotations, of which some were strings
         self.types: tuple[Any, ...] = ()
         self.program: Any = None
         self.size: tuple[int, bool, bool] | None = None  # what measure says
@@ -124,7 +125,8 @@ def resolve(cls: Recorded, layout: Layout, names: dict[str, Any]) -> None:
             meant = annotation if says_all(given) else _evaluated(annotation, scope)
             kind = _lower_field(where, meant, given, scope)
         else:
-            kind = inherited[name]
+            meant, kind = layout.base._layout.meant[name], inherited[name]  # type: ignore[union-attr]
+        layout.meant[name] = meant
         if kind[0] == REST and name != list(layout.annotations)[-1]:
             raise DeclarationError(f"{where}: rest must be the last field")
         types.append((name, kind))
@@ -320,6 +322,26 @@ def _lower_classes(cls: Recorded) -> None:
         one._layout.program = programs[one]
         for name, call in programs[one].calls().items():
             setattr(one, name, call)
+
+
+def lower_row(where: str, row: list[tuple[str | int, Any, Any]]) -> tuple[Recorded, Any]:
+    """A class that stands for a row of (name, type, given), and its fields as a backend gets them.
+
+    The names stand in errors, in which a number is an index. The program is the caller's to build."""
+    layout = Layout((), {}, {})
+    layout.base = Recorded("Row", (), {"_layout": layout})
+    layout.types = tuple(
+        (name, _lower_field(f"{where}.{name}", kind, given, {})) for name, kind, given in row
+    )
+    for name, kind in layout.types:
+        if kind[0] == REST and name != row[-1][0]:
+            raise DeclarationError(f"{where}.{name}: rest must be the last field")
+        for inner in _inner(kind):
+            lowered(inner)
+    cls = Recorded(where, (), {"_layout": layout})
+    measure(cls)
+    fields = tuple((name, _final(f"{where}.{name}", kind, {})) for name, kind in layout.types)
+    return cls, fields
 
 
 def _inner(kind: tuple[Any, ...]) -> list[Recorded]:

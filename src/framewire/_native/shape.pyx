@@ -29,6 +29,8 @@ cdef extern from "Python.h":
     ctypedef struct PyMemberDef:
         Py_ssize_t offset
 
+    const Py_ssize_t OB_ITEM "offsetof(PyTupleObject, ob_item)"
+
     ctypedef struct PyMemberDescrObject:
         PyMemberDef *d_member
 
@@ -96,6 +98,11 @@ cdef Py_ssize_t slot_of(cls, name) except -1:
     if type(member) is not MemberDescriptorType:
         raise TypeError(f"{name} is no slot of the class")
     return (<PyMemberDescrObject *> member).d_member.offset
+
+
+cdef Py_ssize_t item_slot(Py_ssize_t i) noexcept:
+    """Where a tuple has item `i`."""
+    return OB_ITEM + i * <Py_ssize_t> sizeof(PyObject *)
 
 
 cdef int fill_enum(fw_op *op, tuple kind, list keep) except -1:
@@ -216,6 +223,7 @@ cdef class Shape:
             raise TypeError(f"{name}: a class is needed, not {type(cls).__name__}")
         self.name = name
         self.cls = cls
+        self.is_row = cls is tuple
 
     def __dealloc__(self):
         cdef Py_ssize_t i
@@ -224,7 +232,7 @@ cdef class Shape:
         PyMem_Free(self.ops)
 
     cdef int fill_table(self, tuple fields) except -1:
-        cdef Py_ssize_t i, tail = 0
+        cdef Py_ssize_t i, values, tail = 0
         cdef fw_op *op
         cdef list keep = []
         if self.ops is not NULL:
@@ -232,6 +240,8 @@ cdef class Shape:
         self.ops = <fw_op *> alloc(len(fields) + 1, sizeof(fw_op))
         self.table.ops = self.ops
         self.table.count = len(fields)
+        self.values = sum([kind[0] != CONST and kind[0] != PAD for _, kind in fields])
+        values = self.values
         self.table.owner = <PyObject *> self
         for i in range(self.table.count - 1, -1, -1):
             op = &self.ops[i]
@@ -241,7 +251,9 @@ cdef class Shape:
             op.tail = tail
             tail += op.least
             if op.kind != CONST and op.kind != PAD:
-                op.slot = slot_of(self.cls, name)
+                values -= 1
+                # The values of a tuple have numbers for names.
+                op.slot = item_slot(values) if self.is_row else slot_of(self.cls, name)
         self.table.least = tail
         self.keep = keep
         return 0

@@ -11,6 +11,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
@@ -481,7 +482,12 @@ cdef inline PyObject *read_plainly(fw_walk *s, const fw_op *op) except? NULL:
 cdef object read_record(Shape self, fw_walk *s):
     if self.keep is None:
         lost()
-    cdef object record = PyType_GenericAlloc(<PyTypeObject *> self.cls, 0)
+    record = PyTuple_New(self.values) if self.is_row else PyType_GenericAlloc(<PyTypeObject *> self.cls, 0)
+    read_fields(self, s, <char *> <PyObject *> record)
+    return record
+
+
+cdef int read_fields(Shape self, fw_walk *s, char *values) except -1:
     cdef fw_step *step = &s.path.steps[s.path.count]
     cdef const fw_op *op = self.ops
     cdef const fw_op *end = self.ops + self.table.count
@@ -496,13 +502,13 @@ cdef object read_record(Shape self, fw_walk *s):
                 value = read_value(s, op)
                 Py_INCREF(value)
                 made = <PyObject *> value
-            (<PyObject **> (<char *> <PyObject *> record + op.slot))[0] = made
+            (<PyObject **> (values + op.slot))[0] = made
         else:
             pass_fixed(s, op)
         op += 1
     s.path.count -= 1
     s.path.depth -= 1
-    return record
+    return 0
 
 
 cdef Py_ssize_t missing(Shape self, fw_walk *s) except -1:

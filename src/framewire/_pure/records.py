@@ -63,8 +63,9 @@ class Program:
                 writer(kind),
                 skipper(kind),
             )
-            if kind[0] not in (CONST, PAD):
+            if kind[0] not in (CONST, PAD) and self.cls is not tuple:
                 made[f"set_{i}"] = getattr(self.cls, name).__set__
+        self.values = sum(kind[0] not in (CONST, PAD) for _, kind in fields)
         exec(_source(fields, made), made)
         self._least = sum(kind[1] for _, kind in fields)
         self.read: Read = made["read"]
@@ -257,13 +258,16 @@ def _lacking(widths: tuple[int, ...], first: int, at: int, size: int) -> tuple[i
 
 def _mend(error: AttributeError, record: object, name: str) -> Exception:
     """An unset field, or an AttributeError out of the user's own code."""
-    if getattr(record, name, _mend) is not _mend:
+    if type(record) is tuple or getattr(record, name, _mend) is not _mend:
         return error
     return Refused(errors.record_unset)
 
 
 def _source(fields: tuple[tuple[str, tuple[Any, ...]], ...], made: dict[str, Any]) -> str:
     """Source of `read`, `write` and `skip` of a record; `made` is to hold what it refers to."""
+    slots = [(i, name) for i, (name, kind) in enumerate(fields) if kind[0] not in (CONST, PAD)]
+    is_tuple = made["cls"] is tuple
+    value = {i: f"record[{k}]" if is_tuple else f"record.{name}" for k, (i, name) in enumerate(slots)}
     read = ["def read(data, at, size, depth):", " step = 0", " try:", "  pass"]
     write = ["def write(record, out, depth):", " step = 0", " try:", "  pass"]
     skip = ["def skip(data, at, size, depth):", " step = 0", " try:", "  pass"]
@@ -278,7 +282,7 @@ def _source(fields: tuple[tuple[str, tuple[Any, ...]], ...], made: dict[str, Any
             made |= {f"widths_{i}": widths, f"pack_{i}": layout.pack, f"unpack_{i}": layout.unpack_from}
             kept = [k for k in range(i, j) if fields[k][1][0] != PAD]
             targets = "".join(f"v{k}, " for k in kept)
-            values = ", ".join(f"record.{fields[k][0]}" for k in kept)
+            values = "*record" if is_tuple and len(kept) == len(slots) else ", ".join(value[k] for k in kept)
             read += [
                 f"  if at + {layout.size} > size:",
                 f"   step, wrong = lacking(widths_{i}, {i}, at, size)",
@@ -289,21 +293,20 @@ def _source(fields: tuple[tuple[str, tuple[Any, ...]], ...], made: dict[str, Any
             write += ["  try:", f"   out += pack_{i}({values})"]
             write += ["  except (StructError, OverflowError, AttributeError):"]
             for k in range(i, j):
-                value = f"record.{fields[k][0]}" if k in kept else "None"
-                write += [f"   step = {k}", f"   write_{k}({value}, out, depth)"]
+                write += [f"   step = {k}", f"   write_{k}({value.get(k)}, out, depth)"]
             skip += [f"  step = {j - 1}", f"  if at + {layout.size} > size:"]
             skip += [f"   raise More(at + {layout.size} - size)", f"  at += {layout.size}"]
         else:
-            name, kind = fields[i]
-            valued = kind[0] not in (CONST, PAD)
             read += [f"  step = {i}", f"  v{i}, at = read_{i}(data, at, size, depth)"]
-            write += [f"  step = {i}", f"  write_{i}({f'record.{name}' if valued else 'None'}, out, depth)"]
+            write += [f"  step = {i}", f"  write_{i}({value.get(i)}, out, depth)"]
             skip += [f"  step = {i}", f"  at = skip_{i}(data, at, size, depth)"]
         i = j
     catch = [" except Wrong as wrong:", "  wrong.path.append(names[step])", "  raise"]
-    slots = [(i, name) for i, (name, kind) in enumerate(fields) if kind[0] not in (CONST, PAD)]
     fill = [f" set_{i}(record, v{i})" if made["frozen"] else f" record.{name} = v{i}" for i, name in slots]
-    read += [*catch, " record = new(cls)", *fill, " return record, at"]
+    make = [" record = new(cls)", *fill]
+    if is_tuple:
+        make = [f" record = ({''.join(f'v{i}, ' for i, _ in slots)})"]
+    read += [*catch, *make, " return record, at"]
     write += [
         " except AttributeError as error:",
         "  mended = mend(error, record, names[step])",
