@@ -34,7 +34,7 @@ FLOORS = [
     ["_native.channel", "_pure.channel"],
     ["_backend"],
     ["fields", "_address", "_options", "_child", "_devices", "_tls"],
-    ["streaming", "_sslsocket"],
+    ["streaming", "_sslsocket", "structure"],
     ["_framing"],
     ["framings", "stuffed", "talk", "text", "enclosed", "byteorder", "_lowering"],
     ["records", "_grammar", "_preset"],

@@ -17,6 +17,7 @@ from . import fields as _fields
 from . import framings as _framings
 from . import sockets as _sockets
 from . import streaming as _streaming
+from . import structure as _structure
 from . import stuffed as _stuffed
 from . import talk as _talk
 from . import text as _headed
@@ -29,6 +30,7 @@ from .framings import *  # noqa: F403
 from .protocols import *  # noqa: F403
 from .sockets import *  # noqa: F403
 from .streaming import *  # noqa: F403
+from .structure import *  # noqa: F403
 from .stuffed import *  # noqa: F403
 from .talk import *  # noqa: F403
 from .text import *  # noqa: F403
@@ -57,6 +59,7 @@ Encoder = _backend.codec.Encoder
 __all__ = ["Decoder", "Encoder", "backend", "byteorder", "protocols"]
 __all__ += _errors.__all__
 __all__ += _fields.__all__
+__all__ += _structure.__all__
 __all__ += _framings.__all__
 __all__ += _stuffed.__all__
 __all__ += _talk.__all__

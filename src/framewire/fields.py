@@ -39,6 +39,7 @@ __all__ += ["array_u8", "array_u16", "array_u32", "array_varint"]
 UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED = range(1, 10)
 # Kinds of FieldType, and the types that a record hands to a backend: see records.py.
 NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM = range(12)
+ONEOF, WHEN, BITS, SIZE = range(40, 44)
 
 # Above ten digits no length can be real; a declaration may ask for more, up to what 64 bits hold.
 _MAX_DIGITS = 10
@@ -62,6 +63,28 @@ class _Type:
 
     def __repr__(self) -> str:
         return self.call
+
+    def __or__(self, other: object) -> Either:
+        return Either((self, other))
+
+    def __ror__(self, other: object) -> Either:
+        return Either((other, self))
+
+
+class Either(_Type):
+    """What `u8 | None` is at run time; `__args__` as a union of classes has it."""
+
+    __slots__ = ("__args__", "call")
+
+    if TYPE_CHECKING:
+        __args__: tuple[object, ...]
+
+    def __init__(self, choices: tuple[object, ...]) -> None:
+        flat = [getattr(one, "__args__", (one,)) for one in choices]
+        args = tuple(one for some in flat for one in some)
+        object.__setattr__(self, "__args__", args)
+        shown = [one.__name__ if isinstance(one, type) else repr(one) for one in args]
+        object.__setattr__(self, "call", " | ".join(shown))
 
 
 class LengthType(_Type):
@@ -383,10 +406,17 @@ class FieldType(_Type):
     b'\\x02t1\\x02\\x01\\x00\\x00\\x02'
     """
 
-    __slots__ = ("call", "kind", "length", "detail")
+    __slots__ = ("call", "kind", "length", "detail", "default")
 
-    def __init__(self, call: str, kind: int, length: LengthType | None = None, detail: Any = None) -> None:
-        for name, value in zip(self.__slots__, (call, kind, length, detail)):
+    def __init__(
+        self,
+        call: str,
+        kind: int,
+        length: LengthType | None = None,
+        detail: Any = None,
+        default: Any = ...,
+    ) -> None:
+        for name, value in zip(self.__slots__, (call, kind, length, detail, default)):
             object.__setattr__(self, name, value)
 
     if TYPE_CHECKING:
@@ -394,6 +424,7 @@ class FieldType(_Type):
         kind: int
         length: LengthType | None
         detail: Any
+        default: Any  # of the field that it stands for; `...`: it has none
 
     def __getitem__(self, item: Any) -> FieldType:
         if self.kind not in (LIST, ARRAY) or self.detail is not None:
@@ -409,7 +440,7 @@ class FieldType(_Type):
         return hash((self.kind, self.length, self.detail))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FieldType, (self.call, self.kind, self.length, self.detail)
+        return FieldType, (self.call, self.kind, self.length, self.detail, self.default)
 
 
 def enumerated(number: LengthLike, *, open: bool = False) -> Any:

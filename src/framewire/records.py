@@ -15,9 +15,23 @@ import sys
 from keyword import iskeyword
 
 from . import _backend, errors
-from ._lowering import Layout, Recorded, is_fixed, is_record, is_type, lowered, measure, resolve
+from ._lowering import Layout, Recorded, default_of, is_fixed, is_record, lowered, resolve
 from .errors import DeclarationError
-from .fields import CONST, LengthType, const, digits, enumerated, hexdigits, leb128, pad, tiered
+from .fields import (
+    CONST,
+    PAD,
+    LengthType,
+    const,
+    digits,
+    enumerated,
+    hexdigits,
+    leb128,
+    need_bool,
+    need_choice,
+    pad,
+    tiered,
+)
+from .structure import bits, oneof, size, when
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +53,9 @@ _RESERVED = frozenset(_CALLS) | {"iter_unpack", "fixed_size", "min_size", "repla
 _OURS = frozenset({"self", "_layout", "_program", "_constructor"})
 
 
-@dataclass_transform(field_specifiers=(const, pad, enumerated, leb128, digits, hexdigits, tiered))
+@dataclass_transform(
+    field_specifiers=(const, pad, enumerated, leb128, digits, hexdigits, tiered, oneof, when, bits, size)
+)
 class RecordType(Recorded):
     """The class of record classes."""
 
@@ -51,6 +67,8 @@ class RecordType(Recorded):
         *,
         frozen: bool = False,
         kw_only: bool = False,
+        byteorder: str = "big",
+        extensible: bool = False,
     ) -> RecordType:
         records = [base for base in bases if isinstance(base, RecordType)]
         if not records:
@@ -62,6 +80,9 @@ class RecordType(Recorded):
                 raise DeclarationError(f"{name}: {base.__name__} and {other.__name__} both have fields")
             if other._layout.frozen != frozen and (other._layout.annotations or other._layout.frozen):
                 raise DeclarationError(f"{name}: frozen must be what it is in {other.__name__}")
+            if other._layout.little != (byteorder == "little") and other._layout.annotations:
+                raise DeclarationError(f"{name}: byteorder must be what it is in {other.__name__}")
+        need_choice(name, "byteorder", byteorder, ("big", "little"))
         own = {
             key: value
             for key, value in namespace.get("__annotations__", {}).items()
@@ -92,8 +113,9 @@ class RecordType(Recorded):
         space["_layout"] = layout = Layout(names, annotations, given)
         layout.base, layout.own = base, frozenset(own)
         layout.frozen, layout.kw_only = frozen, kw_only
+        layout.little, layout.extensible = byteorder == "little", need_bool(name, "extensible", extensible)
         for key, value in given.items():
-            if is_fixed(value):
+            if is_fixed(value) and value.kind in (CONST, PAD):
                 space[key] = value.detail if value.kind == CONST else bytes(value.detail)
         if not kw_only:
             space.setdefault("__match_args__", names)
@@ -113,7 +135,9 @@ class RecordType(Recorded):
             layout.scope = frame.f_globals, {**seen, **inside, name: cls}
         return cls
 
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: bool) -> None:
+    def __init__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: object
+    ) -> None:
         super().__init__(name, bases, namespace)
 
     @property
@@ -129,15 +153,13 @@ class RecordType(Recorded):
         >>> Point.fixed_size, Named.fixed_size
         (8, None)
         """
-        lowered(cls)
-        least, fixed, _ = measure(cls)
+        least, fixed, _ = lowered(cls).size
         return least if fixed else None
 
     @property
     def min_size(cls) -> int:
         """The fewest bytes that a record of this class can have."""
-        lowered(cls)
-        return measure(cls)[0]
+        return lowered(cls).size[0]
 
 
 def _first_call(cls: RecordType, key: str) -> Any:
@@ -163,8 +185,9 @@ def _write_methods(cls: RecordType, namespace: dict[str, Any]) -> None:
     defaults: dict[str, tuple[Any, bool]] = {}
     for name in names:
         value = name
-        if name in layout.given and not is_type(layout.given[name]):
-            default = made[f"__default_{name}__"] = layout.given[name]
+        default = default_of(layout.given.get(name, ...))
+        if default is not ...:
+            made[f"__default_{name}__"] = default
             parameters.append(f"{name}=__default_{name}__")
             if isinstance(default, list) and default:
                 raise DeclarationError(f"{where}.{name}: the default of a list must be empty")
@@ -218,11 +241,14 @@ class Record(metaclass=RecordType):
     """The base class of records: annotate a class with field types, and it packs and unpacks.
 
     Byte order is the network's; a type that ends in `le` is little-endian. Class options: `frozen=True`
-    (no field can be set, hashable), `kw_only=True`. Fields have defaults as in any class. Records compare,
-    pickle and copy by the values of their fields. What a field may hold is checked when it is packed: then
+    (no field can be set, hashable), `kw_only=True`, `byteorder="little"` (for the integers and floats of this
+    class, also those that count or tag) and `extensible=True`: where the end is known (in `unpack`, in a
+    record with a `size`, and in what stands last there), further bytes are ignored, and fields with defaults
+    need not be there if nothing follows them. Fields have defaults as in any class. Records compare, pickle
+    and copy by the values of their fields. What a field may hold is checked when it is packed: then
     EncodeError names the field. Bytes that are no such record are RecordError: reason `truncated`,
-    `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-value` (of an enumeration), `bad-text` (no
-    UTF-8) or `too-deep` (more than 64 records within each other). A count is compared with the bytes that
+    `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-tag`, `bad-size`, `bad-value` (of an
+    enumeration), `bad-text` (no UTF-8) or `too-deep` (more than 64 records within each other). A count is compared with the bytes that
     are left before anything is allocated for it.
 
     >>> import framewire as fw
