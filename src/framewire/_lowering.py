@@ -322,7 +322,7 @@ def _join_bits(name: str, types: list[tuple[str, tuple[Any, ...]]]) -> list[tupl
     """The fields, each of bits with its place in the integer that it shares with its neighbours."""
     joined = list(types)
     first, left = 0, 0
-    end: tuple[str, tuple[Any, ...]] = ("", (-1,))
+    end: Any = ("", (-1,))
     for i, (field, kind) in enumerate([*types, end]):
         ours = kind[0] == BITS and len(kind) == 5
         if left > 0 and not (ours and kind[3][0] == 0):
