@@ -50,6 +50,7 @@ NAMES = {
         "rest",
         "const",
         "pad",
+        "HeaderFramed",
         "oneof",
         "when",
         "bits",
@@ -115,6 +116,7 @@ def test_each_name_comes_from_one_module() -> None:
         "sockets",
         "server",
         "records",
+        "headerframed",
         "byteorder",
     )
     for module in (*public, "talk"):
@@ -217,6 +219,7 @@ def test_the_examples_run_on_both_backends(name: str) -> None:
         "framings",
         "protocols",
         "records",
+        "headerframed",
         "byteorder",
         f"_{name}.byteorder",
         f"_{name}.codec",

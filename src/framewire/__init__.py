@@ -37,6 +37,7 @@ from .text import *  # noqa: F403
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .headerframed import *  # noqa: F403
     from .records import *  # noqa: F403
     from .server import *  # noqa: F403
 else:
@@ -45,6 +46,8 @@ else:
         """What not every program needs is loaded on first use."""
         if name in ("Record", "Messages"):
             from . import records as module
+        elif name == "HeaderFramed":
+            from . import headerframed as module
         elif name in ("Server", "ServerStats", "serve"):
             from . import server as module
         else:
@@ -68,4 +71,4 @@ __all__ += _enclosed.__all__
 __all__ += _streaming.__all__
 __all__ += protocols.__all__
 __all__ += _sockets.__all__
-__all__ += ["Server", "ServerStats", "serve", "Record", "Messages"]  # noqa: F405
+__all__ += ["Server", "ServerStats", "serve", "Record", "Messages", "HeaderFramed"]  # noqa: F405

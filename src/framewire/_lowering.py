@@ -478,7 +478,7 @@ def _measure(found: list[Recorded]) -> None:
         for cls in found:
             layout = cls._layout
             types = layout.types[: _required(layout) if layout.extensible else None]
-            least = min(sum(_least(kind) for _, kind in types), _ENDLESS)
+            least = min(sum(least_of(kind) for _, kind in types), _ENDLESS)
             inner = any(one._layout.heeds for _, kind in layout.types for one in _inner(kind))
             heeds = (layout.extensible or inner) and not _is_sized(layout)
             changed |= (least, heeds) != (layout.size[0], layout.heeds)
@@ -491,7 +491,7 @@ def _measure(found: list[Recorded]) -> None:
         for name, kind in layout.types[:-1]:
             if _ends_open(kind):
                 raise DeclarationError(f"{cls.__name__}.{name}: what ends with rest must be the last field")
-        fixed = not layout.extensible and all(_is_steady(kind) for _, kind in layout.types)
+        fixed = not layout.extensible and all(is_steady(kind) for _, kind in layout.types)
         layout.size = layout.size[0], fixed, fixed and all(_is_plain(kind) for _, kind in layout.types)
 
 
@@ -499,7 +499,7 @@ def _is_sized(layout: Layout) -> bool:
     return any(kind[0] == SIZE for _, kind in layout.types)
 
 
-def _least(kind: tuple[Any, ...]) -> int:
+def least_of(kind: tuple[Any, ...]) -> int:
     """The fewest bytes of a type."""
     if kind[0] == RECORD:
         return kind[3]._layout.size[0]  # type: ignore[no-any-return]
@@ -508,11 +508,11 @@ def _least(kind: tuple[Any, ...]) -> int:
     return kind[1]  # type: ignore[no-any-return]
 
 
-def _is_steady(kind: tuple[Any, ...]) -> bool:
+def is_steady(kind: tuple[Any, ...]) -> bool:
     """Whether all values of a type have as many bytes."""
     if kind[0] == RECORD:
         layout = kind[3]._layout
-        return not layout.extensible and all(_is_steady(one) for _, one in layout.types)
+        return not layout.extensible and all(is_steady(one) for _, one in layout.types)
     if kind[0] in (NUMBER, ENUM, SIZE):
         return kind[3][0] in (UINT, 6, 8)
     return kind[2] or kind[0] in (CONST, BITS)
@@ -546,7 +546,7 @@ def _final(
         return RECORD, least, plain, programs.get(kind[3]) or kind[3]._layout.program
     if kind[0] == ONEOF:
         rows = tuple((tag, programs.get(one) or one._layout.program) for tag, one in kind[6])
-        return ONEOF, _least(kind), False, *kind[3:6], rows
+        return ONEOF, least_of(kind), False, *kind[3:6], rows
     if kind[0] == WHEN:
         inner = _final(where, kind[3], programs, cls, index)
         return WHEN, 0, False, inner, *_decided(where, cls, index, kind)

@@ -36,7 +36,7 @@ from .structure import bits, oneof, size, when
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
+    from typing import Any, overload
 
     from typing_extensions import Buffer, Self, dataclass_transform
 else:
@@ -248,8 +248,8 @@ class Record(metaclass=RecordType):
     and copy by the values of their fields. What a field may hold is checked when it is packed: then
     EncodeError names the field. Bytes that are no such record are RecordError: reason `truncated`,
     `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-tag`, `bad-size`, `bad-value` (of an
-    enumeration), `bad-text` (no UTF-8) or `too-deep` (more than 64 records within each other). A count is compared with the bytes that
-    are left before anything is allocated for it.
+    enumeration), `bad-text` (no UTF-8) or `too-deep` (more than 64 records within each other). A count is
+    compared with the bytes that are left before anything is allocated for it.
 
     >>> import framewire as fw
     >>> class Sample(fw.Record):
@@ -419,7 +419,8 @@ class Messages:
     """A codec for several record classes: a tag in front says which one a message is.
 
     `tag` is the type of the tag, a number; `table` maps each tag to its record class. Give it as `codec=` of
-    a connection. The table is copied, and thread-safe as nothing changes it.
+    a connection. The table is copied, and thread-safe as nothing changes it. `Messages(Login)` is the codec
+    of a single record class, without a tag.
 
     >>> import framewire as fw
     >>> class Login(fw.Record):
@@ -436,9 +437,20 @@ class Messages:
     framewire.errors.RecordError: Messages.tag: the tag 3 at offset 0 is not in the table
     """
 
-    def __init__(self, tag: type[int] | LengthType, table: Mapping[int, type[Record]]) -> None:
-        if not isinstance(tag, LengthType):
-            raise TypeError(f"Messages: tag must be the type of a number such as u8, not {tag!r}")
+    def __new__(cls, tag: Any, table: Mapping[int, type[Record]] | None = None) -> Messages:
+        made: Any = _Single if cls is Messages and table is None and is_record(tag) else cls
+        return super().__new__(made)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(self, tag: type[Record]) -> None: ...
+        @overload
+        def __init__(self, tag: type[int] | LengthType, table: Mapping[int, type[Record]]) -> None: ...
+
+    def __init__(self, tag: Any, table: Any = None) -> None:
+        if not isinstance(tag, LengthType) or table is None:
+            raise TypeError(f"Messages: give the type of the tag, such as u8, and a table, not {tag!r}")
         self._tag: Any = RecordType("Messages", (Record,), {"__annotations__": {"tag": tag}})
         self._classes: dict[int, type[Record]] = dict(table)
         self._tags: dict[type[Record], bytes] = {}
@@ -482,3 +494,21 @@ class Messages:
         if end != size:
             raise errors.record_fault(errors.BEHIND, cls.__name__, (), end, size - end)
         return message
+
+
+class _Single(Messages):
+    """The codec of one record class."""
+
+    def __init__(self, tag: type[Record]) -> None:
+        self._only = tag
+
+    def __repr__(self) -> str:
+        return f"Messages({self._only.__name__})"
+
+    def encode(self, message: Record) -> bytes:
+        if not isinstance(message, self._only):
+            raise errors.record_type("Messages", (), f"a {self._only.__name__}", message)
+        return message.pack()
+
+    def decode(self, data: Buffer) -> Record:
+        return self._only.unpack(data)
