@@ -438,8 +438,9 @@ class Messages:
     """
 
     def __new__(cls, tag: Any, table: Mapping[int, type[Record]] | None = None) -> Messages:
-        made: Any = _Single if cls is Messages and table is None and is_record(tag) else cls
-        return super().__new__(made)
+        chosen: Any = _Single if cls is Messages and table is None and is_record(tag) else cls
+        made: Messages = super().__new__(chosen)
+        return made
 
     if TYPE_CHECKING:
 
