@@ -38,7 +38,7 @@ FLOORS = [
     ["_framing"],
     ["framings", "stuffed", "talk", "text", "enclosed", "byteorder", "_lowering"],
     ["records", "_grammar", "_preset"],
-    ["protocols", "_handler", "headerframed"],
+    ["protocols", "_handler", "headerframed", "layout"],
     ["sockets", "aio"],
     ["_loops"],
     ["server"],

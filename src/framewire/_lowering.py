@@ -428,7 +428,7 @@ def _lower_classes(cls: Recorded) -> None:
         layout = one._layout
         fields = []
         for i, (name, kind) in enumerate(layout.types):
-            fields.append((name, _final(f"{one.__name__}.{name}", kind, programs, one, i)))
+            fields.append((name, final(f"{one.__name__}.{name}", kind, programs, one, i)))
         ways = {kind[4] for _, kind in fields if kind[0] == WHEN}
         if len(ways) > _MOST_DECIDERS:
             raise DeclarationError(
@@ -537,7 +537,7 @@ def _ends_open(kind: tuple[Any, ...], outer: tuple[Recorded, ...] = ()) -> bool:
     )
 
 
-def _final(
+def final(
     where: str, kind: tuple[Any, ...], programs: Mapping[Recorded, Any], cls: Recorded, index: int
 ) -> tuple[Any, ...]:
     """The type as a backend gets it."""
@@ -548,13 +548,13 @@ def _final(
         rows = tuple((tag, programs.get(one) or one._layout.program) for tag, one in kind[6])
         return ONEOF, least_of(kind), False, *kind[3:6], rows
     if kind[0] == WHEN:
-        inner = _final(where, kind[3], programs, cls, index)
+        inner = final(where, kind[3], programs, cls, index)
         return WHEN, 0, False, inner, *_decided(where, cls, index, kind)
     if kind[0] != LIST:
         return kind
     if _ends_open(kind[6]):
         raise DeclarationError(f"{where}: rest cannot be in a list")
-    item = _final(where, kind[6], programs, cls, index)
+    item = final(where, kind[6], programs, cls, index)
     if item[1] == 0:
         # Or four bytes of a hostile peer would ask for four billion of them.
         raise DeclarationError(f"{where}: its items have no bytes, so nothing limits their number")
