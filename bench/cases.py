@@ -521,6 +521,7 @@ CASES = (
         Case(name, package, goal, make, packages=(package,), note=_FORMAT if package == "msgspec" else "")
         for name, package, goal, make in records.PACKAGES
     ),
+    *(Case(name, "struct and class", goal, make, at_most=True) for name, goal, make in records.PURE),
     Case("byteorder/get_u32", "Struct.unpack_from", 2, get_u32),
     Case("byteorder/swap/40kB", "array.byteswap", 1, swap),
     _pure("u32", U32, 64, "u32"),

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from random import Random
 from typing import Any
 
 import framewire as fw
+from framewire import _backend
 
 from .paired import Side, timed, unrolled
+from .rivals import objects
 from .rivals import records as rival
 
-__all__ = ["PACKAGES", "ROWS"]
+__all__ = ["PACKAGES", "PURE", "ROWS"]
 
 
 class A(fw.Record):
@@ -25,16 +28,6 @@ class A(fw.Record):
     sequence: fw.u32
     stamp: fw.u64
     gain: fw.f64
-
-
-@dataclass(frozen=True, slots=True)
-class Frozen:
-    version: int
-    kind: int
-    flags: int
-    sequence: int
-    stamp: int
-    gain: float
 
 
 class B(fw.Record):
@@ -126,6 +119,41 @@ def against_package(package: str, call: str, case: str) -> Callable[[int], tuple
     return make
 
 
+@cache
+def on_pure() -> Any:
+    """This module again, with records that run on the pure backend."""
+    spec = spec_from_file_location(f"{__name__}_pure", __file__)
+    assert spec is not None and spec.loader is not None
+    copy = module_from_spec(spec)
+    _backend.records = _backend.load("pure").records
+    try:
+        spec.loader.exec_module(copy)
+        for record in copy.samples().values():
+            record.pack()
+    finally:
+        del _backend.records
+    return copy
+
+
+def against_objects(call: str, case: str) -> Callable[[int], tuple[Side, Side]]:
+    """The pure twin, and code by hand with a class."""
+
+    def make(stream: int) -> tuple[Side, Side]:
+        record = on_pure().samples()[case]
+        values, data, cls = record.astuple(), record.pack(), type(record)
+        by_hand = getattr(objects, f"{call}_{case}")
+        if call == "pack":
+            made = objects.made(case, values)
+            ours = Side(timed(unrolled("record.pack()", 20, record=record)), record.pack)
+            theirs = timed(unrolled("by_hand(made)", 20, by_hand=by_hand, made=made))
+            return ours, Side(theirs, lambda: by_hand(made))
+        work = timed(unrolled("unpack(data)", 20, unpack=cls.unpack, data=data))
+        theirs = timed(unrolled("by_hand(data)", 20, by_hand=by_hand, data=data))
+        return Side(work, lambda: values), Side(theirs, lambda: by_hand(data).astuple())
+
+    return make
+
+
 def constructing(names: bool) -> Callable[[int], tuple[Side, Side]]:
     """A record of six fields, and a frozen dataclass with slots."""
 
@@ -133,8 +161,8 @@ def constructing(names: bool) -> Callable[[int], tuple[Side, Side]]:
         fields = ("version", "kind", "flags", "sequence", "stamp", "gain")
         given = ", ".join(f"{name}={i}" if names else str(i) for i, name in enumerate(fields))
         ours = timed(unrolled(f"cls({given})", 20, cls=A))
-        theirs = timed(unrolled(f"cls({given})", 20, cls=Frozen))
-        return Side(ours, lambda: A(*range(6)).gain), Side(theirs, lambda: Frozen(*range(6)).gain)
+        theirs = timed(unrolled(f"cls({given})", 20, cls=objects.Frozen))
+        return Side(ours, lambda: A(*range(6)).gain), Side(theirs, lambda: objects.Frozen(*range(6)).gain)
 
     return make
 
@@ -151,6 +179,12 @@ ROWS = [
 ROWS += [
     ("record/construct/6 fields", 0.11, constructing(names=False)),
     ("record/construct/6 by name", 0.11, constructing(names=True)),
+]
+
+PURE = [
+    (f"record/pure/{call}/{case}", 1.15, against_objects(call, case))
+    for call in ("pack", "unpack")
+    for case in "abcde"
 ]
 
 # Name, package, the least speed of ours relative to it.

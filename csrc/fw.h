@@ -23,7 +23,7 @@ enum fw_status {
     FW_E_DIGIT = -4,          /* a byte that is no digit */
     FW_E_ZERO = -5,           /* a leading zero */
     FW_E_LONG = -6,           /* a length field of too many bytes or digits */
-    FW_E_OVERFLOW = -7,       /* a length beyond 64 bits */
+    FW_E_OVERFLOW = -7,       /* a length of too many bits */
     FW_E_CANONICAL = -8,      /* not the shortest form where that is demanded */
     FW_E_INDEFINITE = -9,     /* a BER length octet that announces no usable length */
     FW_E_SELECTOR = -10,      /* a selector without a tier */
@@ -64,7 +64,8 @@ enum fw_kind {
 };
 
 enum fw_field_kind {
-    FW_NONE, FW_UINT, FW_LEB128, FW_VLQ, FW_QUIC, FW_BER, FW_DIGITS, FW_DIGITS_END, FW_HEXDIGITS, FW_TIERED
+    FW_NONE, FW_UINT, FW_LEB128, FW_VLQ, FW_QUIC, FW_BER, FW_DIGITS, FW_DIGITS_END, FW_HEXDIGITS, FW_TIERED,
+    FW_ZIGZAG, FW_SLEB128
 };
 
 enum fw_eof { FW_EOF_ERROR, FW_EOF_DELIVER, FW_EOF_DROP };
@@ -85,7 +86,8 @@ typedef struct fw_tier {
     uint8_t width, little, is_signed;
 } fw_tier;
 
-/* How a number stands on the wire; the fields are those of LengthType.spec in fields.py. */
+/* How a number stands on the wire; the fields are those of LengthType.spec in fields.py. Of FW_LEB128 and
+ * FW_ZIGZAG, `mask` has all the bits that a number may have; 0 means 64 of them. */
 typedef struct fw_field {
     uint8_t kind, width, little, is_signed, shift, canonical, end_size, tier_count, follow_size;
     uint8_t end[4];

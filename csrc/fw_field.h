@@ -34,7 +34,7 @@ static inline int fw_is_negative(uint64_t raw, unsigned width)
     return (int)(raw >> (8 * width - 1)) & 1;
 }
 
-/* Base 128, both directions; `little` here means lowest group first (LEB128). */
+/* Base 128, both directions; `little` here means lowest group first (LEB128, and what is under zigzag). */
 static inline int fw_read_base128(const fw_field *f, const uint8_t *p, size_t size, int little, fw_number *out)
 {
     uint64_t value = 0;
@@ -45,10 +45,12 @@ static inline int fw_read_base128(const fw_field *f, const uint8_t *p, size_t si
         out->value = f->width;
         if (little ? (i == 9 && group > 1) : value > (UINT64_MAX >> 7))
             return FW_E_OVERFLOW;
-        if (little)
-            value |= group << (7 * i);
-        else
+        if (!little)
             value = (value << 7) | group;
+        else if (f->mask && ((group << (7 * i)) & ~f->mask))
+            return FW_E_OVERFLOW;
+        else
+            value |= group << (7 * i);
         if (!(p[i] & 0x80)) {
             if (f->canonical && i > 0 && (little ? group == 0 : p[0] == 0x80))
                 return FW_E_CANONICAL;
@@ -60,6 +62,51 @@ static inline int fw_read_base128(const fw_field *f, const uint8_t *p, size_t si
     }
     out->width = i + 1;
     return FW_MORE;
+}
+
+/* 0, -1, 1, -2 ... as 0, 1, 2, 3 ..., and back. */
+static inline uint64_t fw_zigzag(uint64_t value)
+{
+    return value >> 63 ? ~(value << 1) : value << 1;
+}
+
+static inline uint64_t fw_unzigzag(uint64_t coded)
+{
+    return coded & 1 ? ~(coded >> 1) : coded >> 1;
+}
+
+/* Two's complement in groups of seven bits, lowest first: the last group's top bit is the sign. */
+static inline int fw_read_sleb128(const fw_field *f, const uint8_t *p, size_t size, fw_number *out)
+{
+    uint64_t value = 0;
+    size_t i;
+    for (i = 0; i < size; i++) {
+        uint64_t group = p[i] & 0x7f;
+        out->width = i + 1;
+        out->value = f->width;
+        /* Of the tenth group 63 and more are all sign. */
+        if (i == 9 && group != 0 && group != 0x7f)
+            return FW_E_OVERFLOW;
+        value |= group << (7 * i);
+        if (!(p[i] & 0x80)) {
+            if (i < 9 && (group & 0x40))
+                value |= UINT64_MAX << (7 * (i + 1));
+            out->value = value;
+            out->negative = (int)(value >> 63);
+            return FW_FRAME;
+        }
+        if (i + 1 == f->width)
+            return FW_E_LONG;
+    }
+    out->width = i + 1;
+    return FW_MORE;
+}
+
+/* Whether `width` groups of seven bits hold the value with its sign. */
+static inline int fw_fits_sleb128(uint64_t value, size_t width)
+{
+    uint64_t top = width < 10 ? value >> (7 * width - 1) : 0;
+    return top == 0 || top == UINT64_MAX >> (7 * width - 1);
 }
 
 static inline int fw_digit(uint8_t byte, int hex)
@@ -124,7 +171,7 @@ static inline int fw_read_digits_end(const fw_field *f, const uint8_t *p, size_t
     return mark == f->end_size ? FW_FRAME : FW_MORE;
 }
 
-static inline int fw_read_ber(const uint8_t *p, size_t size, fw_number *out)
+static inline int fw_read_ber(const fw_field *f, const uint8_t *p, size_t size, fw_number *out)
 {
     size_t octets = p[0] & 0x7fu;
     out->width = 1;
@@ -133,6 +180,10 @@ static inline int fw_read_ber(const uint8_t *p, size_t size, fw_number *out)
         return FW_FRAME;
     if (octets < 1 || octets > 4)
         return FW_E_INDEFINITE;
+    if (f->canonical && size > 1 && (octets == 1 ? p[1] < 0x80 : p[1] == 0)) {
+        out->width = 2;
+        return FW_E_CANONICAL;
+    }
     out->width = 1 + octets;
     if (size < 1 + octets)
         return FW_MORE;
@@ -213,6 +264,16 @@ static inline int fw_read_field(const fw_field *f, const uint8_t *p, size_t size
     case FW_LEB128:
     case FW_VLQ:
         return fw_read_base128(f, p, size, f->kind == FW_LEB128, out);
+    case FW_ZIGZAG: {
+        int status = fw_read_base128(f, p, size, 1, out);
+        if (status == FW_FRAME) {
+            out->negative = (int)(out->value & 1);
+            out->value = fw_unzigzag(out->value);
+        }
+        return status;
+    }
+    case FW_SLEB128:
+        return fw_read_sleb128(f, p, size, out);
     case FW_QUIC:
         out->width = (size_t)1 << (p[0] >> 6);
         if (size < out->width)
@@ -220,7 +281,7 @@ static inline int fw_read_field(const fw_field *f, const uint8_t *p, size_t size
         out->value = fw_load_be(p, (unsigned)out->width) & (UINT64_MAX >> 2 >> (64 - 8 * out->width));
         return FW_FRAME;
     case FW_BER:
-        return fw_read_ber(p, size, out);
+        return fw_read_ber(f, p, size, out);
     case FW_DIGITS_END:
         return fw_read_digits_end(f, p, size, ceiling, out);
     case FW_TIERED:
@@ -235,6 +296,8 @@ static inline unsigned fw_form_count(const fw_field *f)
     switch (f->kind) {
     case FW_LEB128:
     case FW_VLQ:
+    case FW_ZIGZAG:
+    case FW_SLEB128:
     case FW_DIGITS_END:
         return f->width;
     case FW_QUIC:
@@ -253,6 +316,8 @@ static inline size_t fw_form_width(const fw_field *f, unsigned form)
     switch (f->kind) {
     case FW_LEB128:
     case FW_VLQ:
+    case FW_ZIGZAG:
+    case FW_SLEB128:
     case FW_BER:
         return 1 + (size_t)form;
     case FW_DIGITS_END:
@@ -293,12 +358,23 @@ static inline int fw_write_form(const fw_field *f, unsigned form, uint64_t value
         return 1;
     case FW_LEB128:
     case FW_VLQ:
-        if (width < 10 && value >> (7 * width))
+    case FW_ZIGZAG:
+        if (f->kind == FW_ZIGZAG)
+            value = fw_zigzag(value);
+        if ((width < 10 && value >> (7 * width)) || (f->mask && value > f->mask))
             return 0;
         for (i = 0; i < width; i++) {
-            size_t at = f->kind == FW_LEB128 ? i : width - 1 - i;
+            size_t at = f->kind == FW_VLQ ? width - 1 - i : i;
             p[at] = (uint8_t)((value & 0x7f) | (at + 1 < width ? 0x80 : 0));
             value >>= 7;
+        }
+        return 1;
+    case FW_SLEB128:
+        if (!fw_fits_sleb128(value, width))
+            return 0;
+        for (i = 0; i < width; i++) {
+            p[i] = (uint8_t)((value & 0x7f) | (i + 1 < width ? 0x80 : 0));
+            value = value >> 7 | (value >> 63 ? ~(UINT64_MAX >> 7) : 0);
         }
         return 1;
     case FW_QUIC:

@@ -36,7 +36,7 @@ static int skip_number(const fw_op *op, fw_walk *walk, uint64_t *value, ptrdiff_
         *more = (ptrdiff_t)number.width - (walk->size - walk->at);
     if (status != FW_FRAME)
         return status;
-    if (number.negative && !op->simple)
+    if (number.negative && !op->is_signed)
         return FW_E_NEGATIVE;
     *value = number.value;
     walk->at += (ptrdiff_t)number.width;
@@ -64,40 +64,124 @@ static int skip_items(const fw_op *item, ptrdiff_t count, fw_walk *walk, ptrdiff
     return FW_FRAME;
 }
 
+static int skip_bytes(ptrdiff_t need, fw_walk *walk, ptrdiff_t *more)
+{
+    const ptrdiff_t left = walk->size - walk->at;
+    if (need > left) {
+        *more = need - left;
+        return FW_MORE;
+    }
+    walk->at += need;
+    return FW_FRAME;
+}
+
+static int skip_list(const fw_op *item, uint64_t count, fw_walk *walk, ptrdiff_t *more, const fw_op **bad)
+{
+    const ptrdiff_t begin = walk->at;
+    ptrdiff_t need = 0;
+    if (item->least)
+        need = count > (uint64_t)(PTRDIFF_MAX / item->least) ? PTRDIFF_MAX : (ptrdiff_t)count * item->least;
+    if (skip_bytes(need, walk, more) == FW_MORE)
+        return FW_MORE;
+    if (item->plain)
+        return FW_FRAME;
+    walk->at = begin;
+    return skip_items(item, (ptrdiff_t)count, walk, more, bad);
+}
+
 /* What has a number of bytes or items in front. */
 static int skip_counted(const fw_op *op, fw_walk *walk, ptrdiff_t *more, const fw_op **bad)
 {
-    const bool items = op->kind == FW_T_LIST || op->kind == FW_T_ARRAY;
-    const ptrdiff_t least = items ? op->item->least : 1;
     uint64_t count = 0;
-    ptrdiff_t need;
     int status = skip_number(op, walk, &count, more);
     if (status < 0)
         *bad = op;
     if (status != FW_FRAME)
         return status;
-    need = count > (uint64_t)(PTRDIFF_MAX / least) ? PTRDIFF_MAX : (ptrdiff_t)count * least;
-    if (need > walk->size - walk->at) {
-        *more = need - (walk->size - walk->at);
-        return FW_MORE;
+    if (op->kind == FW_T_LIST || op->kind == FW_T_ARRAY)
+        return skip_list(op->item, count, walk, more, bad);
+    return skip_bytes(count > PTRDIFF_MAX ? PTRDIFF_MAX : (ptrdiff_t)count, walk, more);
+}
+
+/* The same where the number may have a bias, a limit, and a value that means that there is nothing. */
+static int skip_size(const fw_op *op, fw_walk *walk, uint64_t *count, bool *absent, ptrdiff_t *more)
+{
+    const fw_extent *extent = op->extent;
+    const ptrdiff_t begin = walk->at;
+    uint64_t number = 0;
+    int status = skip_number(op, walk, &number, more);
+    *absent = extent->nullable && number == extent->null;
+    if (status != FW_FRAME || *absent)
+        return status;
+    *count = number - extent->bias;
+    if ((op->is_signed && number > INT64_MAX) || number < extent->bias)
+        status = FW_E_NEGATIVE;
+    else if (*count > extent->most)
+        status = FW_E_TOO_LARGE;
+    if (status < 0)
+        walk->at = begin;
+    return status;
+}
+
+/* Bytes, and zeros up to a multiple of op->extent->align. */
+static int skip_padded(const fw_op *op, uint64_t count, fw_walk *walk, ptrdiff_t *more)
+{
+    const unsigned align = op->extent->align, rest = (unsigned)(count % align);
+    ptrdiff_t size = count > PTRDIFF_MAX ? PTRDIFF_MAX : (ptrdiff_t)count, i;
+    ptrdiff_t need = plus(size, rest ? (ptrdiff_t)(align - rest) : 0);
+    int status = skip_bytes(need, walk, more);
+    if (status == FW_FRAME)
+        for (i = size - need; i < 0; i++)
+            if (walk->data[walk->at + i])
+                return FW_E_TRAILER;
+    return status;
+}
+
+static int skip_sized(const fw_op *op, fw_walk *walk, ptrdiff_t *more, const fw_op **bad)
+{
+    const ptrdiff_t begin = walk->at;
+    uint64_t count = 0;
+    bool absent = false;
+    int status = skip_size(op, walk, &count, &absent, more);
+    if (status == FW_FRAME && !absent) {
+        if (op->kind == FW_T_LISTED || op->kind == FW_T_ARRAYED)
+            return skip_list(op->item, count, walk, more, bad);
+        status = skip_padded(op, count, walk, more);
     }
-    if (items && !op->item->plain)
-        return skip_items(op->item, (ptrdiff_t)count, walk, more, bad);
-    walk->at += need;
-    return FW_FRAME;
+    if (status < 0) {
+        walk->at = begin;
+        *bad = op;
+    }
+    return status;
+}
+
+/* Up to and with a NUL of op->extent->unit bytes. */
+static int skip_cstr(const fw_op *op, fw_walk *walk, ptrdiff_t *more)
+{
+    const ptrdiff_t unit = (ptrdiff_t)op->extent->unit, units = (walk->size - walk->at) / unit;
+    const uint8_t *p = walk->data + walk->at;
+    uint64_t most = op->extent->most / op->extent->unit;
+    ptrdiff_t i, stop = most < (uint64_t)units ? (ptrdiff_t)most + 1 : units;
+    for (i = 0; i < stop; i++)
+        if (p[i * unit] == 0 && p[i * unit + unit - 1] == 0) {
+            walk->at += (i + 1) * unit;
+            return FW_FRAME;
+        }
+    if (most < (uint64_t)units)
+        return FW_E_LONG;
+    *more = (units + 1) * unit - (walk->size - walk->at);
+    return FW_MORE;
 }
 
 static int skip_fixed(const fw_op *op, fw_walk *walk, ptrdiff_t *more)
 {
-    const ptrdiff_t left = walk->size - walk->at;
-    if (op->least > left) {
-        *more = op->least - left;
-        return FW_MORE;
-    }
-    if (op->kind == FW_T_CONST && memcmp(walk->data + walk->at, op->data, (size_t)op->least) != 0)
+    int status = skip_bytes(op->least, walk, more);
+    if (status == FW_FRAME && op->kind == FW_T_CONST
+        && memcmp(walk->data + walk->at - op->least, op->data, (size_t)op->least) != 0) {
+        walk->at -= op->least;
         return FW_E_MAGIC;
-    walk->at += op->least;
-    return FW_FRAME;
+    }
+    return status;
 }
 
 static int skip_enum(const fw_op *op, fw_walk *walk, ptrdiff_t *more)
@@ -109,6 +193,25 @@ static int skip_enum(const fw_op *op, fw_walk *walk, ptrdiff_t *more)
         walk->at = begin;
         return FW_E_TAG;
     }
+    return status;
+}
+
+/* From FW_T_TEXT on, what is not plain. */
+static int skip_declared(const fw_op *op, fw_walk *walk, ptrdiff_t *more, const fw_op **bad)
+{
+    int status;
+    if (op->kind == FW_T_REPEAT)
+        return skip_list(op->item, (uint64_t)op->extent->count, walk, more, bad);
+    if (op->kind != FW_T_CSTR && op->kind != FW_T_CODEC)
+        return skip_sized(op, walk, more, bad);
+    if (op->kind == FW_T_CSTR)
+        status = skip_cstr(op, walk, more);
+    else if (op->least > walk->size - walk->at)
+        status = skip_bytes(op->least, walk, more);
+    else
+        status = walk->hook(op, walk, more);
+    if (status < 0)
+        *bad = op;
     return status;
 }
 
@@ -177,6 +280,8 @@ static int skip_value(const fw_op *op, fw_walk *walk, ptrdiff_t *more, const fw_
         status = skip_enum(op, walk, more);
     else if (op->kind == FW_T_ONEOF)
         return skip_choice(op, walk, more, bad);
+    else if (op->kind >= FW_T_TEXT)
+        return skip_declared(op, walk, more, bad);
     else
         return skip_counted(op, walk, more, bad);
     if (status < 0)
@@ -280,12 +385,14 @@ static bool is_there(const fw_rule *rule, const fw_note *note)
 bool fw_may_lack(const fw_shape *shape, ptrdiff_t i)
 {
     const fw_op *op = &shape->ops[i];
+    if (op->kind == FW_T_WHEN)
+        op = op->item;
     /* What may have no bytes is there without any. */
-    return i >= shape->required && !(op->least == 0 && (op->kind == FW_T_REST || op->kind == FW_T_RECORD));
+    return i >= shape->required && (op->least > 0 || op->kind == FW_T_BITS);
 }
 
 /* The size of the record, which bounds it from here on. */
-static int skip_size(level *here, const fw_op *op, fw_walk *walk, ptrdiff_t *more, const fw_op **bad)
+static int skip_own_size(level *here, const fw_op *op, fw_walk *walk, ptrdiff_t *more, const fw_op **bad)
 {
     const uint64_t least = op->rule->plus > 0 ? (uint64_t)op->rule->plus : 0;
     const uint64_t beyond = op->rule->plus < 0 ? (uint64_t)-op->rule->plus : 0;
@@ -357,7 +464,7 @@ static int skip_fields(level *here, fw_walk *walk, ptrdiff_t *more, const fw_op 
     for (i = 0; i < here->shape->count && status == FW_FRAME; i++) {
         const fw_op *op = &here->shape->ops[i];
         step->name = op->name;
-        status = op->kind == FW_T_SIZE ? skip_size(here, op, walk, more, bad) : skip_field(here, i, walk, more, bad);
+        status = op->kind == FW_T_SIZE ? skip_own_size(here, op, walk, more, bad) : skip_field(here, i, walk, more, bad);
     }
     if (status == FW_FRAME && here->known && here->shape->extensible)
         walk->at = walk->size;

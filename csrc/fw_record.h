@@ -14,6 +14,8 @@
 enum fw_type {
     FW_T_NUMBER, FW_T_FLOAT, FW_T_BOOL, FW_T_STR, FW_T_BYTES, FW_T_REST, FW_T_CONST, FW_T_PAD, FW_T_LIST,
     FW_T_ARRAY, FW_T_RECORD, FW_T_ENUM,
+    FW_T_TEXT = 20, FW_T_BINARY, FW_T_VIEW, FW_T_LISTED, FW_T_ARRAYED, FW_T_CSTR, FW_T_FIXED, FW_T_REPEAT,
+    FW_T_ROW, FW_T_CODEC,
     FW_T_ONEOF = 40, FW_T_WHEN, FW_T_BITS, FW_T_SIZE
 };
 
@@ -21,12 +23,27 @@ enum {
     FW_LEVELS = 64,                 /* of records within each other */
     FW_STEPS = 4 * FW_LEVELS + 1,   /* a name and at most three indices for each, and one of many records */
     FW_NOTES = 8,                   /* numbers that decide about fields of one record */
-    FW_E_CRAMPED = -100,            /* what a size bounds needs *more bytes beyond it */
-    FW_E_UNFILLED = -101            /* *more bytes of a size are left over */
+    FW_E_CRAMPED = -110,            /* what a size bounds needs *more bytes beyond it */
+    FW_E_UNFILLED = -111            /* *more bytes of a size are left over */
 };
 
 typedef struct fw_op fw_op;
 typedef struct fw_shape fw_shape;
+typedef struct fw_walk fw_walk;
+typedef struct fw_note fw_note;
+
+/* How far a value goes, where the common kinds do not say it. */
+typedef struct fw_extent {
+    uint64_t most;          /* bytes or items; of FW_T_CSTR, UINT64_MAX: any number */
+    uint64_t bias;          /* how much more than that the number in front is */
+    uint64_t null;          /* the number that means that there is no value, if `nullable` */
+    bool nullable;
+    uint8_t pad[2];         /* FW_T_FIXED: `unit` bytes, or none */
+    unsigned align;         /* FW_T_TEXT, FW_T_BINARY, FW_T_VIEW: zeros follow, up to a multiple of it */
+    unsigned unit;          /* FW_T_CSTR: the bytes of its NUL */
+    int coding;             /* for whoever reads and writes text */
+    ptrdiff_t count;        /* FW_T_REPEAT, FW_T_ROW: the number of items */
+} fw_extent;
 
 typedef struct fw_choice {
     uint64_t tag;           /* a signed one is its 64 bits */
@@ -66,7 +83,8 @@ struct fw_op {
     ptrdiff_t slot;         /* where the instance has the value; 0: nowhere */
     uint64_t high;          /* greatest number or count */
     fw_field *field;        /* of the number or count */
-    fw_op *item;            /* FW_T_LIST, FW_T_ARRAY: its least is not 0; FW_T_WHEN */
+    fw_op *item;            /* of lists, arrays and FW_T_WHEN; its least is 0 only where `extent` has a limit */
+    fw_extent *extent;      /* FW_T_TEXT to FW_T_CODEC */
     const fw_shape *record; /* FW_T_RECORD */
     const uint8_t *data;    /* FW_T_CONST */
     const uint64_t *members; /* FW_T_ENUM, sorted as they are */
@@ -98,18 +116,19 @@ typedef struct fw_path {
     fw_step steps[FW_STEPS];
 } fw_path;
 
-typedef struct fw_note fw_note;
-
-typedef struct fw_walk {
+struct fw_walk {
     const uint8_t *data;
     ptrdiff_t at, size;
+    void *source;           /* what has the data, for whoever reads */
+    /* Passes over a FW_T_CODEC of which op->least bytes are there; answers as fw_skip_record does. */
+    int (*hook)(const fw_op *op, fw_walk *walk, ptrdiff_t *more);
     bool ends;              /* the record to come goes on to `size`, which is the end of all there is */
     bool bounded;           /* `size` is what a field of a record around says */
     ptrdiff_t word_at;
     uint64_t word;          /* of FW_T_BITS, which stands at word_at */
     fw_note *notes;         /* that fields of the record to come are wanted for, or NULL */
     fw_path path;
-} fw_walk;
+};
 
 /* Pass over one record at walk->at; walk->notes is NULL, walk->ends and walk->bounded are false for the outermost.
  * FW_FRAME: it is whole and ends at walk->at. FW_MORE: *more bytes are missing at least, beyond walk->size.

@@ -180,6 +180,12 @@ CATALOGUE: dict[str, tuple[Framing, list[bytes]]] = {
     ),
     "vlq": (LengthPrefixed(fw.vlq, max_frame=200), [*BODIES, b"z" * 128]),
     "quic": (LengthPrefixed(fw.quicvarint, max_frame=200), [*BODIES, b"z" * 64]),
+    "varint32": (LengthPrefixed(fw.varint32, max_frame=200), [*BODIES, b"z" * 128]),
+    "zigzag": (LengthPrefixed(fw.zigzag, max_frame=200), [*BODIES, b"z" * 63, b"z" * 64]),
+    "zigzag32": (LengthPrefixed(fw.zigzag32, adjust=3, max_frame=200), [b"z" * 3, b"z" * 66, b"z" * 67]),
+    "sleb128": (LengthPrefixed(fw.sleb128, max_frame=200), [*BODIES, b"z" * 63, b"z" * 64]),
+    "compactsize": (LengthPrefixed(fw.compactsize, max_frame=300), [*BODIES, b"z" * 252, b"z" * 253]),
+    "derlength": (LengthPrefixed(fw.derlength, max_frame=200), [*BODIES, b"z" * 127, b"z" * 128]),
     "http3": (
         LengthPrefixed(fw.quicvarint, offset=fw.quicvarint, max_frame=100),
         [b"\x01\x00", b"\x40\x41\x00abc"],

@@ -71,7 +71,8 @@ def digit_fields(draw: Draw) -> Any:
 
 
 varints = st.one_of(
-    st.sampled_from([fw.varint, fw.vlq, fw.quicvarint, fw.ber]),
+    st.sampled_from([fw.varint, fw.vlq, fw.quicvarint, fw.ber, fw.varint32, fw.zigzag, fw.zigzag32]),
+    st.sampled_from([fw.sleb128, fw.compactsize, fw.derlength]),
     st.builds(fw.leb128, st.integers(1, 10), canonical=st.booleans()),
 )
 

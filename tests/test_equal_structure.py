@@ -326,7 +326,8 @@ def test_the_twins_agree(data: Any) -> None:
     assert len(packed) == mine.size_of() == theirs.size_of() >= native.min_size
     assert native.fixed_size in (None, len(packed))
     again = native.unpack(packed)
-    assert again.pack() == packed and repr(again) == repr(pure.unpack(packed))
+    assert again.pack() == packed
+    assert outcome(lambda: again) == outcome(lambda: pure.unpack(packed))
     for size in range(len(packed)):
         cut = packed[:size]
         lacks = native.missing(cut)

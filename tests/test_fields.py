@@ -46,7 +46,18 @@ def test_integers_of_every_width_and_order(name: str, field: Any, backend: Any) 
 
 def test_the_vocabulary_is_complete() -> None:
     assert len(INTEGERS) == 30
-    assert set(fields.NAMED) - {name for name, _ in INTEGERS} == {"varint", "vlq", "quicvarint", "ber"}
+    others = {
+        "varint",
+        "varint32",
+        "zigzag",
+        "zigzag32",
+        "sleb128",
+        "compactsize",
+        "vlq",
+        "quicvarint",
+        "ber",
+    }
+    assert set(fields.NAMED) - {name for name, _ in INTEGERS} == {*others, "derlength"}
     assert fw.varint == fw.leb128() and hash(fw.varint) == hash(fw.leb128())
 
 
@@ -55,6 +66,12 @@ def test_the_vocabulary_is_complete() -> None:
     [
         (fw.varint, 1, 10, (1 << 64) - 1),
         (fw.leb128(4), 1, 4, 268_435_455),
+        (fw.varint32, 1, 5, (1 << 32) - 1),
+        (fw.zigzag, 1, 10, (1 << 63) - 1),
+        (fw.zigzag32, 1, 5, (1 << 31) - 1),
+        (fw.sleb128, 1, 10, (1 << 63) - 1),
+        (fw.compactsize, 1, 9, (1 << 64) - 1),
+        (fw.derlength, 1, 5, (1 << 32) - 1),
         (fw.leb128(1), 1, 1, 127),
         (fw.vlq, 1, 10, (1 << 64) - 1),
         (fw.quicvarint, 1, 8, (1 << 62) - 1),

@@ -6,6 +6,7 @@ import copy
 import gc
 import math
 import pickle
+import re
 import socket
 import struct
 import sys
@@ -44,7 +45,7 @@ def declared(
 def outcome(call: Callable[[], Any]) -> Any:
     """What a call gives or raises, with all that an error says."""
     try:
-        return repr(call())
+        return re.sub("<memory at 0x[0-9a-f]+>", "<memory>", repr(call()))
     except (fw.FramewireError, TypeError, IndexError, BufferError, ValueError, ZeroDivisionError) as error:
         return type(error), str(error), vars(error)
 
@@ -136,6 +137,12 @@ NUMBERS = [
         "vlq",
         "quicvarint",
         "ber",
+        "varint32",
+        "zigzag",
+        "zigzag32",
+        "sleb128",
+        "compactsize",
+        "derlength",
         "leb128(4)",
         "leb128(canonical=True)",
         "digits(5)",
@@ -152,7 +159,7 @@ def test_numbers_of_varying_width_are_those_of_lengths(call: str, backend: Any) 
     length = fw.LengthPrefixed(field, max_frame=None)
     for size in (0, 1, 9, 10, 100, 127, 128, 300, 9999, 16383, 16384, 65536):
         if size > field.maximum:
-            with pytest.raises(fw.EncodeError, match=f"{size} is not in 0..{field.maximum}"):
+            with pytest.raises(fw.EncodeError, match=f"{size} is not in .*[0-9]..{field.maximum}"):
                 cls(size).pack()
             continue
         wire = length.encode(bytes(size))[: -size or None]
@@ -162,18 +169,32 @@ def test_numbers_of_varying_width_are_those_of_lengths(call: str, backend: Any) 
     assert cls.unpack(top).x == field.maximum
     with pytest.raises(fw.EncodeError):
         cls(field.maximum + 1).pack()
+    low = -field.maximum - 1 if field.spec[3] else 0
+    assert cls.unpack(cls(low).pack()).x == low
     with pytest.raises(fw.EncodeError):
-        cls(-1).pack()
+        cls(low - 1).pack()
 
 
 @pytest.mark.parametrize(
     ("call", "wire", "text"),
     [
-        ("varint", "ff" * 11, "the number at offset 0 is beyond 64 bits"),
+        ("varint", "ff" * 11, "the number at offset 0 has too many bits"),
         ("leb128(4)", "8080808001", "the number at offset 0 is too long"),
         ("leb128(1)", "8001", "the number at offset 0 is too long"),
         ("leb128(canonical=True)", "8000", "the number at offset 0 is not in its shortest form"),
         ("ber", "80", "the number at offset 0 begins with a byte that cannot be"),
+        ("varint32", "ffffffff10", "the number at offset 0 has too many bits"),
+        ("varint32", "ffffffff8f00", "the number at offset 0 is too long"),
+        ("zigzag", "ff" * 9 + "02", "the number at offset 0 has too many bits"),
+        ("zigzag32", "ffffffff10", "the number at offset 0 has too many bits"),
+        ("sleb128", "ff" * 9 + "01", "the number at offset 0 has too many bits"),
+        ("sleb128", "ff" * 10, "the number at offset 0 is too long"),
+        ("compactsize", "fdfc00", "the number at offset 0 is not in its shortest form"),
+        ("compactsize", "feffff0000", "the number at offset 0 is not in its shortest form"),
+        ("compactsize", "ffffffffff00000000", "the number at offset 0 is not in its shortest form"),
+        ("derlength", "80", "the number at offset 0 begins with a byte that cannot be"),
+        ("derlength", "817f", "the number at offset 0 is not in its shortest form"),
+        ("derlength", "820080", "the number at offset 0 is not in its shortest form"),
         ("digits(2)", "3178", "a byte of the number at offset 0 is no digit"),
         ("digits(end=b' ')", "303120", "the number at offset 0 begins with a zero"),
         (
@@ -213,7 +234,7 @@ def test_strings_and_bytes_at_the_limit_of_their_size(prefix: str, backend: Any)
         assert text.unpack(head + b"a" * size).x == "a" * size
         assert data.unpack(head + b"a" * size).x == b"a" * size
     for record in (text("a" * (most + 1)), data(bytes(most + 1)), text("é" * (most // 2 + 1))):
-        message = f"{most + 1} bytes are too many: the field before them says at most {most}"
+        message = f"{most + 1} bytes are too many: at most {most}"
         with pytest.raises(fw.EncodeError, match=message) as caught:
             record.pack()
         assert (caught.value.size, caught.value.limit, caught.value.path) == (most + 1, most, "x")

@@ -307,7 +307,7 @@ def test_sizes_of_every_type(name: str, plus: int, backend: Any) -> None:
     cls = declared("Sized", {"length": int, "data": fw.rest}, {"length": fw.size(number, plus=plus)})
     for count in (1, 10, 63, 64, 127, 128, 250, 300, 16384, 70000):
         if count + plus > number.maximum:
-            text = f"Sized.length: {count} bytes are too many: the field before them says at most "
+            text = f"Sized.length: {count} bytes are too many: at most "
             assert refusal(cls(bytes(count))) == text + str(number.maximum - plus)
             continue
         wire = single(count + plus).pack() + bytes(count)

@@ -95,6 +95,11 @@ static const sample bases[] = {
     {"varint", {.field = VARINT(FW_LEB128, 10, 0)}},
     {"mqtt", {.field = VARINT(FW_LEB128, 4, 0), .offset = 1}},
     {"exact varint", {.field = VARINT(FW_LEB128, 10, 1), .counts = FW_FIELD, .adjust = 10}},
+    {"varint32", {.field = {.kind = FW_LEB128, .width = 5, .mask = UINT32_MAX}}},
+    {"zigzag", {.field = {.kind = FW_ZIGZAG, .width = 10, .mask = UINT64_MAX, .is_signed = 1}}},
+    {"zigzag32", {.field = {.kind = FW_ZIGZAG, .width = 5, .mask = UINT32_MAX, .is_signed = 1}, .adjust = 3}},
+    {"sleb128", {.field = {.kind = FW_SLEB128, .width = 10, .is_signed = 1}, .offset = 1}},
+    {"derlength", {.field = VARINT(FW_BER, 5, 1), .offset = 1}},
     {"vlq", {.field = VARINT(FW_VLQ, 10, 0)}},
     {"exact vlq", {.field = VARINT(FW_VLQ, 3, 1), .after = 1}},
     {"quic", {.field = VARINT(FW_QUIC, 8, 0), .counts = FW_REST, .after = 2}},
@@ -133,7 +138,7 @@ static const sample bases[] = {
 static void complete_field(fw_field *f)
 {
     int varies = f->kind == FW_LEB128 || f->kind == FW_VLQ || f->kind == FW_QUIC || f->kind == FW_BER
-        || f->kind == FW_DIGITS_END;
+        || f->kind == FW_ZIGZAG || f->kind == FW_SLEB128 || f->kind == FW_DIGITS_END;
     f->narrowest = varies ? 1u + f->end_size : f->width;
 }
 

@@ -15,6 +15,7 @@ from . import enclosed as _enclosed
 from . import errors as _errors
 from . import fields as _fields
 from . import framings as _framings
+from . import sequences as _sequences
 from . import sockets as _sockets
 from . import streaming as _streaming
 from . import structure as _structure
@@ -28,6 +29,7 @@ from .errors import *  # noqa: F403
 from .fields import *  # noqa: F403
 from .framings import *  # noqa: F403
 from .protocols import *  # noqa: F403
+from .sequences import *  # noqa: F403
 from .sockets import *  # noqa: F403
 from .streaming import *  # noqa: F403
 from .structure import *  # noqa: F403
@@ -64,6 +66,7 @@ __all__ += _errors.__all__
 __all__ += _fields.__all__
 __all__ += _structure.__all__
 __all__ += _framings.__all__
+__all__ += _sequences.__all__
 __all__ += _stuffed.__all__
 __all__ += _talk.__all__
 __all__ += _headed.__all__

@@ -16,22 +16,32 @@ from . import _backend, errors
 from .errors import DeclarationError
 from .fields import (
     ARRAY,
+    ARRAYED,
+    BINARY,
     BITS,
     BOOL,
     BYTES,
+    CODEC,
     CONST,
+    CSTR,
     ENUM,
+    FIXED,
     FLOAT,
     LIST,
+    LISTED,
     NUMBER,
     ONEOF,
     PAD,
     RECORD,
+    REPEAT,
     REST,
+    ROW,
     SIZE,
     STR,
+    TEXT,
     TIERED,
     UINT,
+    VIEW,
     WHEN,
     Either,
     FieldType,
@@ -45,12 +55,16 @@ if TYPE_CHECKING:
 
 _lowering = RLock()
 _MOST_LISTS = 3
+_MOST_BYTES = (1 << 31) - 1
 _SCALARS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _MOST_DECIDERS = 8
 _ENDLESS = 1 << 80
 _U64 = (1 << 64) - 1
 # Types with a number in front, or that are one: its spec is behind kind, least and plain.
-_NUMBERED = frozenset((NUMBER, STR, BYTES, LIST, ARRAY, ENUM, ONEOF, BITS, SIZE))
+_NUMBERED = frozenset((NUMBER, STR, BYTES, LIST, ARRAY, ENUM, TEXT, BINARY, VIEW, LISTED, ARRAYED))
+_NUMBERED |= {ONEOF, BITS, SIZE}
+# Where the type of the items is.
+_ITEM_AT = {LIST: 6, ARRAY: 6, LISTED: 6, ARRAYED: 6, REPEAT: 4, ROW: 4}
 
 
 class Layout:
@@ -91,6 +105,15 @@ def is_type(given: object) -> bool:
     return isinstance(given, (LengthType, FieldType))
 
 
+def says_all(given: object) -> bool:
+    """Whether it is a type that needs no annotation beside it."""
+    if isinstance(given, FieldType):
+        if given.kind == ENUM:
+            return given.detail[0] is not None
+        return given.kind not in (CONST, PAD, ONEOF, WHEN, BITS)
+    return isinstance(given, LengthType)
+
+
 def default_of(given: object) -> object:
     """The default of a field with this to the right of `=`; `...` if it has none."""
     if isinstance(given, FieldType):
@@ -114,8 +137,10 @@ def resolve(cls: Recorded, layout: Layout, names: dict[str, Any]) -> None:
     for name, annotation in layout.annotations.items():
         where = f"{cls.__name__}.{name}"
         if name in layout.own:
-            annotation = _evaluated(annotation, scope)
-            kind = _lower_field(where, annotation, layout.given.get(name), scope, layout.little)
+            given = layout.given.get(name)
+            # An annotation that only a checker can read (`array[int]`) is in nobody's way.
+            meant = annotation if says_all(given) else _evaluated(annotation, scope)
+            kind = _lower_field(where, meant, given, scope, layout.little)
         else:
             kind = inherited[name]
         if (
@@ -137,7 +162,7 @@ def _lower_field(
         return _lower_fixed(where, annotation, given, scope, little)
     if what == WHEN:
         return _lower_when(where, annotation, given, scope, little)
-    if what == ENUM:
+    if what == ENUM and given.detail[0] is None:
         kind = _lower_enum(where, annotation, given, scope)
     elif what == BITS:
         kind = _lower_bits(where, annotation, given)
@@ -157,7 +182,8 @@ def _little(kind: tuple[Any, ...]) -> tuple[Any, ...]:
         return *kind[:4], True
     if kind[0] in _NUMBERED and kind[3][0] == UINT and kind[3][1] > 1:
         kind = *kind[:3], (*kind[3][:2], True, *kind[3][3:]), *kind[4:]
-    return (*kind[:6], _little(kind[6]), *kind[7:]) if kind[0] in (LIST, ARRAY) else kind
+    at = _ITEM_AT.get(kind[0])
+    return kind if at is None else (*kind[:at], _little(kind[at]), *kind[at + 1 :])
 
 
 def _evaluated(annotation: Any, scope: dict[str, Any]) -> Any:
@@ -172,7 +198,12 @@ def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) ->
     NUMBER: spec of LengthType, least and greatest value; STR, BYTES: the same of the size; LIST: the same of
     the count, type of the items; ARRAY: the same, type of the items, their `array` typecode; FLOAT: width,
     little; CONST: bytes; ENUM: as NUMBER, name, members by number, whether it has no others; RECORD: the
-    class, in whose place a backend finds its program; ONEOF: as NUMBER of the tag, ((tag, class) ...); SIZE:
+    class, in whose place a backend finds its program; TEXT, BINARY, VIEW: as NUMBER of the size, encoding or
+    "" for bytes, the multiple up to which they are padded, limits; LISTED, ARRAYED: as LIST, ARRAY, limits;
+    CSTR: encoding, most bytes or -1; FIXED: encoding, padding or b""; REPEAT, ROW: number, type of the items,
+    for ROW their typecode; CODEC: its two functions. Limits are (greatest size, how much more the number is,
+    the number that means None or None, whether that greatest size was given).
+    ONEOF: as NUMBER of the tag, ((tag, class) ...); SIZE:
     as NUMBER, what else it counts; BITS: as NUMBER of the integer, but the greatest value is that of the
     bits, how far they are from the lowest, whether they are the first and the last of it, and None for an
     int, True for a bool, or what ENUM has; WHEN: the type, where the number is that decides (indices of
@@ -181,7 +212,7 @@ def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) ->
     if isinstance(annotation, LengthType):
         if annotation.spec[0] == TIERED and annotation.spec[10][1]:
             raise DeclarationError(f"{where}: {annotation!r} has bytes that belong to a header (follow)")
-        low = -annotation.maximum - 1 if annotation.spec[0] == UINT and annotation.spec[3] else 0
+        low = -annotation.maximum - 1 if annotation.spec[3] else 0
         plain = annotation.spec[0] == UINT
         return NUMBER, annotation.narrowest, plain, annotation.spec, low, annotation.maximum
     if annotation is bool:
@@ -201,26 +232,74 @@ def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) ->
         raise DeclarationError(f"{where}: {annotation!r} can only stand right of =, as a field")
     if kind == ONEOF:
         return _lower_choice(where, annotation, scope)
+    if kind == NUMBER:
+        return lower(where, annotation.length, scope)
+    if kind == ENUM:
+        return _lower_enum(where, annotation.detail[0], annotation, scope)
+    if kind >= TEXT:
+        return _lower_sequence(where, annotation, scope, lists)
     assert annotation.length is not None
     count = lower(where, annotation.length, scope)
     if kind in (STR, BYTES):
         return kind, count[1], False, *count[3:]
     if annotation.detail is None:
         raise DeclarationError(f"{where}: {annotation!r} of what? Write {annotation!r}[u32]")
-    if lists == _MOST_LISTS:
-        raise DeclarationError(f"{where}: lists within lists, more than {_MOST_LISTS} deep")
-    item = lower(where, _evaluated(annotation.detail, scope), scope, lists + 1)
-    if item[0] == REST:
-        raise DeclarationError(f"{where}: rest cannot be in a list")
+    item = _lower_item(where, annotation.detail, scope, lists)
     if kind == LIST:
         return LIST, count[1], False, *count[3:], item
+    return ARRAY, count[1], False, *count[3:], item, _typecode(where, item)
+
+
+def _lower_item(where: str, annotation: Any, scope: dict[str, Any], lists: int) -> tuple[Any, ...]:
+    if lists == _MOST_LISTS:
+        raise DeclarationError(f"{where}: lists within lists, more than {_MOST_LISTS} deep")
+    item = lower(where, _evaluated(annotation, scope), scope, lists + 1)
+    if item[0] == REST:
+        raise DeclarationError(f"{where}: rest cannot be in a list")
+    return item
+
+
+def _typecode(where: str, item: tuple[Any, ...]) -> str:
+    """That of the `array` of such items."""
     typecode = {2: "", 4: "f", 8: "d"}[item[3]] if item[0] == FLOAT else ""
     if item[0] == NUMBER and item[3][0] == UINT:
         typecode = _SCALARS.get(item[1], "")
         typecode = typecode.lower() if item[3][3] else typecode
     if not typecode:
         raise DeclarationError(f"{where}: an array is of integers of 1, 2, 4 or 8 bytes, f32 or f64")
-    return ARRAY, count[1], False, *count[3:], item, typecode
+    return typecode
+
+
+def _lower_sequence(where: str, given: FieldType, scope: dict[str, Any], lists: int) -> tuple[Any, ...]:
+    """What sequences.py declares."""
+    kind, detail = given.kind, given.detail
+    if kind == CSTR:
+        encoding, most = detail
+        return CSTR, 2 if encoding.startswith("utf-16") else 1, False, encoding, most
+    if kind == FIXED:
+        size, encoding, pad = detail
+        return FIXED, size, True, encoding, pad
+    if kind == CODEC:
+        pack, unpack_from, least = detail
+        return CODEC, least, False, pack, unpack_from
+    if kind in (REPEAT, ROW):
+        item, count = _lower_item(where, detail[0], scope, lists), detail[1]
+        code = (_typecode(where, item),) if kind == ROW else ()
+        return _sized(where, (kind, -1, False, count, item, *code))
+    number = lower(where, given.length, scope)
+    if kind in (TEXT, BINARY, VIEW):
+        return kind, number[1], False, *number[3:], *detail
+    item = _lower_item(where, detail[0], scope, lists)
+    code = (_typecode(where, item),) if kind == ARRAYED else ()
+    return kind, number[1], False, *number[3:], item, *code, detail[1]
+
+
+def _sized(where: str, kind: tuple[Any, ...]) -> tuple[Any, ...]:
+    """REPEAT and ROW with the least size that comes of their items."""
+    count, item = kind[3:5]
+    if count * item[1] > _MOST_BYTES:
+        raise DeclarationError(f"{where}: {count} items of {item[1]} bytes are more than {_MOST_BYTES} bytes")
+    return kind[0], -1 if item[1] < 0 else count * item[1], item[2], *kind[3:]
 
 
 def _lower_fixed(
@@ -249,7 +328,7 @@ def _lower_enum(where: str, annotation: Any, given: FieldType, scope: dict[str, 
     if enum is None:
         raise DeclarationError(f"{where}: {given!r} needs an IntEnum as annotation, not {annotation!r}")
     number = lower(where, given.length, scope)
-    return ENUM, number[1], False, *number[3:], *enum[:2], not given.detail
+    return ENUM, number[1], False, *number[3:], *enum[:2], not given.detail[1]
 
 
 def _enum(annotation: Any) -> tuple[str, dict[int, Any], bool] | None:
@@ -280,7 +359,7 @@ def _lower_when(
 
 def _with_choice(where: str, annotation: Any, given: FieldType, scope: dict[str, Any]) -> FieldType:
     """The annotation with `given`, a oneof, in place of the union that it decides about."""
-    if isinstance(annotation, FieldType) and annotation.detail is not None:
+    if isinstance(annotation, FieldType) and annotation.kind == LIST:
         inner = _with_choice(where, _evaluated(annotation.detail, scope), given, scope)
         return FieldType(annotation.call, annotation.kind, annotation.length, inner)
     told = {_evaluated(cls, scope) for _, cls in given.detail}
@@ -445,8 +524,8 @@ def _lower_classes(cls: Recorded) -> None:
 
 def _inner(kind: tuple[Any, ...]) -> list[Recorded]:
     """The record classes in a type."""
-    if kind[0] == LIST:
-        return _inner(kind[6])
+    if kind[0] in _ITEM_AT:
+        return _inner(kind[_ITEM_AT[kind[0]]])
     if kind[0] == WHEN:
         return _inner(kind[3])
     if kind[0] == ONEOF:
@@ -505,6 +584,8 @@ def least_of(kind: tuple[Any, ...]) -> int:
         return kind[3]._layout.size[0]  # type: ignore[no-any-return]
     if kind[0] == ONEOF:
         return min(kind[1] + cls._layout.size[0] for _, cls in kind[6])  # type: ignore[no-any-return]
+    if kind[0] == REPEAT:
+        return kind[3] * least_of(kind[4])  # type: ignore[no-any-return]
     return kind[1]  # type: ignore[no-any-return]
 
 
@@ -513,6 +594,8 @@ def is_steady(kind: tuple[Any, ...]) -> bool:
     if kind[0] == RECORD:
         layout = kind[3]._layout
         return not layout.extensible and all(is_steady(one) for _, one in layout.types)
+    if kind[0] == REPEAT:
+        return is_steady(kind[4])
     if kind[0] in (NUMBER, ENUM, SIZE):
         return kind[3][0] in (UINT, 6, 8)
     return kind[2] or kind[0] in (CONST, BITS)
@@ -522,6 +605,8 @@ def _is_plain(kind: tuple[Any, ...]) -> bool:
     """Whether no byte of a type can be wrong."""
     if kind[0] == RECORD:
         return all(_is_plain(one) for _, one in kind[3]._layout.types)
+    if kind[0] == REPEAT:
+        return _is_plain(kind[4])
     return kind[2]  # type: ignore[no-any-return]
 
 
@@ -550,12 +635,15 @@ def final(
     if kind[0] == WHEN:
         inner = final(where, kind[3], programs, cls, index)
         return WHEN, 0, False, inner, *_decided(where, cls, index, kind)
-    if kind[0] != LIST:
+    if kind[0] not in (LIST, LISTED, REPEAT):
         return kind
-    if _ends_open(kind[6]):
+    at = _ITEM_AT[kind[0]]
+    if _ends_open(kind[at]):
         raise DeclarationError(f"{where}: rest cannot be in a list")
-    item = final(where, kind[6], programs, cls, index)
-    if item[1] == 0:
+    item = final(where, kind[at], programs, cls, index)
+    if kind[0] == REPEAT:
+        return _sized(where, (*kind[:4], item))
+    if item[1] == 0 and not (kind[0] == LISTED and kind[7][3]):
         # Or four bytes of a hostile peer would ask for four billion of them.
-        raise DeclarationError(f"{where}: its items have no bytes, so nothing limits their number")
-    return *kind[:6], item
+        raise DeclarationError(f"{where}: its items have no bytes, so nothing limits their number (max=)")
+    return *kind[:6], item, *kind[7:]

@@ -287,7 +287,7 @@ _MALFORMED = {
     -4: ("bad-length", "0x{byte:02x} stands where a digit of the length is wanted"),
     -5: ("bad-length", "the length has a leading zero"),
     -6: ("bad-length", "the length field is longer than {value} bytes"),
-    -7: ("bad-length", "the length does not fit into 64 bits"),
+    -7: ("bad-length", "the length has too many bits"),
     -8: ("bad-length", "the length is not in its shortest form"),
     -9: ("bad-length", "0x{byte:02x} is no definite BER length of at most 4 bytes"),
     -10: ("bad-length", "the selector {value} announces no length"),
@@ -489,10 +489,11 @@ MOST_LEVELS = 64
 # What can be wrong with a record's bytes. Negative codes are those of _MALFORMED, for numbers.
 SHORT, CONSTANT, TEXT, DEEP, BEHIND, TAG, MEMBER = range(1, 8)
 OUTGROWN, UNFILLED, UNCOUNTED, CRAMPED = range(20, 24)
+LIMIT, PADDING, UNENDED, HOOK = range(30, 34)
 _RECORD_FAULTS = {
     SHORT: ("truncated", "{a} bytes needed at offset {offset}, {b} left"),
     CONSTANT: ("bad-magic", "{a} must stand at offset {offset}, not {b}"),
-    TEXT: ("bad-text", "the byte 0x{a:02x} at offset {offset} is no UTF-8"),
+    TEXT: ("bad-text", "the byte 0x{a:02x} at offset {offset} is no {b}"),
     DEEP: ("too-deep", "more than {a} records within each other at offset {offset}"),
     BEHIND: ("trailing-bytes", "{a} bytes too many at offset {offset}"),
     TAG: ("bad-tag", "the tag {a} at offset {offset} is not in the table"),
@@ -501,11 +502,15 @@ _RECORD_FAULTS = {
     UNFILLED: ("bad-size", "{a} bytes of the size of the record are left over at offset {offset}"),
     UNCOUNTED: ("bad-size", "the size {a} at offset {offset} is less than the {b} that it counts beside"),
     CRAMPED: ("bad-size", "what the size at offset {offset} bounds needs {a} bytes more at least"),
+    LIMIT: ("too-large", "{a} at offset {offset} are too many: at most {b}"),
+    PADDING: ("bad-padding", "the byte 0x{a:02x} at offset {offset} is no padding"),
+    UNENDED: ("too-large", "no NUL within {a} bytes from offset {offset} on"),
+    HOOK: ("bad-end", "unpack_from at offset {offset} gave {a}, not (value, end) with an end from {b} on"),
     -2: ("bad-number", "the number at offset {offset} is negative"),
     -4: ("bad-number", "a byte of the number at offset {offset} is no digit"),
     -5: ("bad-number", "the number at offset {offset} begins with a zero"),
     -6: ("bad-number", "the number at offset {offset} is too long"),
-    -7: ("bad-number", "the number at offset {offset} is beyond 64 bits"),
+    -7: ("bad-number", "the number at offset {offset} has too many bits"),
     -8: ("bad-number", "the number at offset {offset} is not in its shortest form"),
     -9: ("bad-number", "the number at offset {offset} begins with a byte that cannot be"),
     -10: ("bad-number", "the number at offset {offset} begins with a byte that cannot be"),
@@ -567,7 +572,7 @@ def record_float(record: str, parts: Iterable[str | int], width: int) -> EncodeE
 
 def record_size(record: str, parts: Iterable[str | int], size: int, limit: int, unit: str) -> EncodeError:
     """The error for more bytes or items than can be counted; `unit` is "bytes" or "items"."""
-    text = f"{size} {unit} are too many: the field before them says at most {limit}"
+    text = f"{size} {unit} are too many: at most {limit}"
     return _record_refused(record, parts, text, size, limit)
 
 
@@ -582,11 +587,34 @@ def record_promised(record: str, parts: Iterable[str | int], field: str) -> Enco
     return _record_refused(record, parts, f"{field} says that it is there, so it cannot be None")
 
 
-def record_text(record: str, parts: Iterable[str | int], error: UnicodeEncodeError) -> EncodeError:
-    """The error for a string that UTF-8 cannot say."""
+def record_exact(record: str, parts: Iterable[str | int], size: int, exact: int, unit: str) -> EncodeError:
+    """The error for another number of bytes or items than the one that there must be."""
+    return _record_refused(record, parts, f"{size} {unit} are not {exact}", size, exact)
+
+
+def record_text(
+    record: str, parts: Iterable[str | int], error: UnicodeEncodeError, name: str = "UTF-8"
+) -> EncodeError:
+    """The error for a string that its encoding, `name`, cannot say."""
     character = error.object[error.start]
-    text = f"the character {character!r} at index {error.start} is no text, so it has no UTF-8"
-    return _record_refused(record, parts, text)
+    why = "is no text, so it has no" if 0xD800 <= ord(character) < 0xE000 else "is not in"
+    return _record_refused(record, parts, f"the character {character!r} at index {error.start} {why} {name}")
+
+
+def record_nul(record: str, parts: Iterable[str | int], at: int) -> EncodeError:
+    """The error for a NUL in what ends with a NUL."""
+    return _record_refused(record, parts, f"it would end early: a NUL stands at byte {at}")
+
+
+def record_padded(record: str, parts: Iterable[str | int], pad: bytes) -> EncodeError:
+    """The error for a value whose end its reader would take for padding."""
+    return _record_refused(record, parts, f"it ends with its padding {pad!r}, which reading takes off")
+
+
+def record_hook(record: str, parts: Iterable[str | int], made: object, least: int) -> EncodeError:
+    """The error for what the pack function of a codec gave."""
+    shown = f"{len(made)} bytes" if isinstance(made, bytes) else f"a {type(made).__name__}"
+    return _record_refused(record, parts, f"pack gave {shown}, not bytes, at least {least} of them")
 
 
 def record_unset(record: str, parts: Iterable[str | int]) -> EncodeError:
@@ -609,6 +637,14 @@ def record_items(record: str, parts: Iterable[str | int], typecode: str, value: 
     view = memoryview(value)  # type: ignore[arg-type]
     text = f"items of type {view.format!r} of {view.itemsize} bytes are no array of type {typecode!r}"
     return _record_refused(record, parts, text)
+
+
+def shown_end(made: object) -> str:
+    """What the unpack_from function of a codec gave, in words."""
+    end = made[1] if isinstance(made, tuple) and len(made) == 2 else made
+    if end is made or not isinstance(end, int):
+        return f"a {type(end).__name__}" if end is made else f"the end {type(end).__name__}"
+    return f"the end {end}" if end.bit_length() <= 64 else "an end that no buffer has"
 
 
 def record_uncountable(record: str) -> DeclarationError:

@@ -236,6 +236,8 @@ def _type_text(kind: LengthType) -> str:
     return {
         fields.QUIC: "integer whose top two bits say its width",
         fields.BER: "BER length, up to 127 itself, else 80 + so many bytes",
+        fields.ZIGZAG: "signed base-128 number (zigzag), lowest seven bits first",
+        fields.SLEB128: "signed base-128 number, lowest seven bits first",
         fields.DIGITS: "decimal digits",
         fields.HEXDIGITS: "hexadecimal digits",
     }[what]
@@ -564,13 +566,17 @@ def _number(spec: tuple[Any, ...], data: bytes, at: int, end: int) -> tuple[int,
     order = "little" if little else "big"
     if at >= end:
         return None
-    if kind in (fields.LEB128, fields.VLQ):
+    if kind in (fields.LEB128, fields.VLQ, fields.ZIGZAG, fields.SLEB128):
         value, shift = 0, 0
         for stop in range(at, min(end, at + width)):
             byte = data[stop]
             value = value << 7 | byte & 0x7F if kind == fields.VLQ else value | (byte & 0x7F) << shift
             shift += 7
             if byte < 0x80:
+                if kind == fields.ZIGZAG:
+                    value = value >> 1 ^ -(value & 1)
+                elif kind == fields.SLEB128 and byte & 0x40:
+                    value -= 1 << shift
                 return value, stop + 1
         return None
     mask = 0

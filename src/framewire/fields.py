@@ -6,8 +6,9 @@ A field type is a frozen value object. It describes how one number stands on the
     (kind, width, little, signed, mask, shift, canonical, end, tiers, direct, follow)
 
 `kind` is one of the constants below (they are fw_field_kind in csrc/fw.h); `width` is the number of bytes
-of a fixed-width kind and the greatest number of bytes or digits of a variable one; a tier is (selector,
-width, little, signed, base) and follow is (bit, bytes). The bare names (`u8` ... `i64le`, `varint`, `ber`
+of a fixed-width kind and the greatest number of bytes or digits of a variable one; of LEB128 and
+ZIGZAG, `mask` has all the bits that a number may have (0: 64 of them); a tier is (selector, width, little,
+signed, base) and follow is (bit, bytes). The bare names (`u8` ... `i64le`, `varint`, `ber`
 ...) are plain `int` to a type checker, so that they can annotate the fields of a record; the parametrised
 ones are functions. What is no number, and so no length, is a `FieldType`, for records alone: floats, strings,
 bytes, lists, arrays, constants and padding.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # Type checkers read this list, so it cannot be made from _ORDINARY.
 __all__ = ["LengthType", "leb128", "digits", "hexdigits", "tiered", "varint", "vlq", "quicvarint", "ber"]
+__all__ += ["varint32", "zigzag", "zigzag32", "sleb128", "compactsize", "derlength"]
 __all__ += ["u8", "u16", "u24", "u32", "u40", "u48", "u56", "u64"]
 __all__ += ["i8", "i16", "i24", "i32", "i40", "i48", "i56", "i64"]
 __all__ += ["u16le", "u24le", "u32le", "u40le", "u48le", "u56le", "u64le"]
@@ -33,13 +35,15 @@ __all__ += ["i16le", "i24le", "i32le", "i40le", "i48le", "i56le", "i64le"]
 __all__ += ["FieldType", "f16", "f32", "f64", "f16le", "f32le", "f64le", "rest", "const", "pad", "enumerated"]
 __all__ += ["str_u8", "str_u16", "str_u32", "str_varint"]
 __all__ += ["bytes_u8", "bytes_u16", "bytes_u32", "bytes_varint"]
+__all__ += ["view_u8", "view_u16", "view_u32", "view_varint", "cstr"]
 __all__ += ["list_u8", "list_u16", "list_u32", "list_varint"]
 __all__ += ["array_u8", "array_u16", "array_u32", "array_varint"]
 
-UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED = range(1, 10)
+UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED, ZIGZAG, SLEB128 = range(1, 12)
 # Kinds of FieldType, and the types that a record hands to a backend: see records.py.
 NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM = range(12)
 ONEOF, WHEN, BITS, SIZE = range(40, 44)
+TEXT, BINARY, VIEW, LISTED, ARRAYED, CSTR, FIXED, REPEAT, ROW, CODEC = range(20, 30)
 
 # Above ten digits no length can be real; a declaration may ask for more, up to what 64 bits hold.
 _MAX_DIGITS = 10
@@ -89,6 +93,14 @@ class Either(_Type):
 
 class LengthType(_Type):
     """A number on the wire; equal, hashable and picklable by what it means.
+
+    `u8` to `u64` and `i8` to `i64` are integers of that many bits, big-endian or, with `le`, little-endian.
+    `varint` is `leb128()`, and `varint32` one of at most 32 bits (WebAssembly's u32). `zigzag` and `zigzag32`
+    are the signed numbers of protobuf and Kafka (0, -1, 1, -2 ... as the varints 0, 1, 2, 3 ...), `sleb128`
+    is signed LEB128 of 64 bits (DWARF, WebAssembly), `vlq` has the highest seven bits first, `quicvarint` is
+    that of RFC 9000, section 16. `compactsize` is Bitcoin's, `ber` the definite length of ITU-T X.690 of at
+    most 32 bits and `derlength` the same in DER; `compactsize` and `derlength` are refused where they are not
+    in their shortest form.
 
     >>> from framewire import LengthPrefixed, u16
     >>> u16
@@ -219,6 +231,11 @@ def masked(where: str, field: LengthType, mask: int | None) -> tuple[int, int, i
     return mask, shift, mask >> shift
 
 
+def _number(made: LengthType, default: Any) -> Any:
+    """The length type; with a default it is one for a field of a record, and no more for a length."""
+    return made if default is ... else FieldType(made.call, NUMBER, made, None, default)
+
+
 def _base128(name: str, kind: int, max_bytes: int, canonical: bool) -> LengthType:
     need_int(name, "max_bytes", max_bytes, 1, 10)
     options = [] if max_bytes == 10 else [f"max_bytes={max_bytes}"]
@@ -234,7 +251,7 @@ def _base128(name: str, kind: int, max_bytes: int, canonical: bool) -> LengthTyp
     )
 
 
-def leb128(max_bytes: int = 10, *, canonical: bool = False) -> Any:
+def leb128(max_bytes: int = 10, *, canonical: bool = False, default: Any = ...) -> Any:
     """A base-128 number, lowest seven bits first, the top bit set on all bytes but the last.
 
     At most `max_bytes` (1..10) bytes and 64 bits. Padded forms are accepted unless `canonical`; the
@@ -244,10 +261,16 @@ def leb128(max_bytes: int = 10, *, canonical: bool = False) -> Any:
     >>> LengthPrefixed(leb128(max_bytes=4)).encode(bytes(200))[:3]
     b'\\xc8\\x01\\x00'
     """
-    return _base128("leb128", LEB128, max_bytes, canonical)
+    return _number(_base128("leb128", LEB128, max_bytes, canonical), default)
 
 
-def digits(count: int | None = None, *, end: bytes | None = None, max_digits: int | None = None) -> Any:
+def digits(
+    count: int | None = None,
+    *,
+    end: bytes | None = None,
+    max_digits: int | None = None,
+    default: Any = ...,
+) -> Any:
     """A decimal number in ASCII digits: `count` digits with leading zeros, or digits up to `end`.
 
     With `count` (1..19) the field has that many digits. With `end` (1 to 4 bytes, no digit first) it has 1
@@ -264,9 +287,9 @@ def digits(count: int | None = None, *, end: bytes | None = None, max_digits: in
         need_int("digits", "count", count, 1, _DIGITS_IN_64_BITS)
         if max_digits is not None:
             raise DeclarationError("digits: max_digits goes with end=, not with a count")
-        return LengthType(
-            f"digits:{count}", f"digits({count})", _spec(DIGITS, count), count, count, 10**count - 1
-        )
+        spec = _spec(DIGITS, count)
+        made = LengthType(f"digits:{count}", f"digits({count})", spec, count, count, 10**count - 1)
+        return _number(made, default)
     end = need_bytes("digits", "end", end)
     most = need_int(
         "digits", "max_digits", _MAX_DIGITS if max_digits is None else max_digits, 1, _DIGITS_IN_64_BITS
@@ -274,7 +297,7 @@ def digits(count: int | None = None, *, end: bytes | None = None, max_digits: in
     if not 1 <= len(end) <= 4 or end[:1].isdigit():
         raise DeclarationError(f"digits: end={end!r} must be 1 to 4 bytes that do not start with a digit")
     more = "" if most == _MAX_DIGITS else f", max_digits={most}"
-    return LengthType(
+    made = LengthType(
         f"digits,end={escape_bytes(end)}" + more.replace(" ", ""),
         f"digits(end={end!r}{more})",
         _spec(DIGITS_END, most, end=end),
@@ -282,9 +305,10 @@ def digits(count: int | None = None, *, end: bytes | None = None, max_digits: in
         most + len(end),
         10**most - 1,
     )
+    return _number(made, default)
 
 
-def hexdigits(count: int) -> Any:
+def hexdigits(count: int, *, default: Any = ...) -> Any:
     """A number in `count` (1..16) hexadecimal ASCII digits, either case; lower case is written.
 
     >>> from framewire import LengthPrefixed, hexdigits
@@ -292,14 +316,9 @@ def hexdigits(count: int) -> Any:
     b'000chost:version'
     """
     need_int("hexdigits", "count", count, 1, 16)
-    return LengthType(
-        f"hexdigits:{count}",
-        f"hexdigits({count})",
-        _spec(HEXDIGITS, count),
-        count,
-        count,
-        (1 << 4 * count) - 1,
-    )
+    spec = _spec(HEXDIGITS, count)
+    made = LengthType(f"hexdigits:{count}", f"hexdigits({count})", spec, count, count, (1 << 4 * count) - 1)
+    return _number(made, default)
 
 
 def tiered(
@@ -310,6 +329,7 @@ def tiered(
     direct: int | None = None,
     follow: tuple[int, int] | None = None,
     canonical: bool = False,
+    default: Any = ...,
 ) -> Any:
     """A small number in one field, or a selector there and the number in a wider field behind it.
 
@@ -371,7 +391,7 @@ def tiered(
     for key, value in options:
         text += f",{key}={value.strip('()').replace(', ', '/').lower()}"
     width = int(outer.spec[1])
-    return LengthType(
+    made = LengthType(
         text,
         f"tiered({', '.join(parts + [f'{key}={value}' for key, value in options])})",
         _spec(
@@ -389,6 +409,7 @@ def tiered(
         width + max(row[1] for row in rows),
         max([direct] + [min(row[4] + row[5].maximum, (1 << 64) - 1) for row in rows]),
     )
+    return _number(made, default)
 
 
 class FieldType(_Type):
@@ -396,7 +417,9 @@ class FieldType(_Type):
 
     `str_u8` to `str_varint` are text in UTF-8 and `bytes_u8` to `bytes_varint` bytes, behind their size in
     bytes; `list_u8[T]` to `list_varint[T]` are lists, `array_u8[T]` to `array_varint[T]` an `array.array` of
-    integers or floats in the machine's own order, behind their number of items. `rest` is all that follows.
+    integers or floats in the machine's own order, behind their number of items; `view_u8` to `view_varint`
+    are memoryviews of the buffer that is read, without a copy. `cstr` is `cstring()`, `rest` all that
+    follows.
 
     >>> from framewire import Record, array_u8, str_u8, u16
     >>> class Sample(Record):
@@ -443,11 +466,13 @@ class FieldType(_Type):
         return FieldType, (self.call, self.kind, self.length, self.detail, self.default)
 
 
-def enumerated(number: LengthLike, *, open: bool = False) -> Any:
-    """A member of the IntEnum in the annotation, packed as a number of type `number`.
+def enumerated(
+    number: LengthLike, kind: type | None = None, *, open: bool = False, default: Any = ...
+) -> Any:
+    """A member of an IntEnum, the one in the annotation or `kind`, packed as a number of type `number`.
 
     Any other number is an error in either direction (RecordError with reason `bad-value`, EncodeError); with
-    `open` it stays an int.
+    `open` it stays an int. In a list it needs `kind`: `list_of(enumerated(u8, Kind), u16)`.
 
     >>> from enum import IntEnum
     >>> from framewire import Record, enumerated, u8
@@ -460,8 +485,9 @@ def enumerated(number: LengthLike, *, open: bool = False) -> Any:
     Message(kind=<Kind.PING: 1>, next=7)
     """
     field = need_length_type("enumerated", "number", number)
-    options = ", open=True" if need_bool("enumerated", "open", open) else ""
-    return FieldType(f"enumerated({field!r}{options})", ENUM, field, open)
+    options = f", {kind.__name__}" if isinstance(kind, type) else ""
+    options += ", open=True" if need_bool("enumerated", "open", open) else ""
+    return FieldType(f"enumerated({field!r}{options})", ENUM, field, (kind, open), default)
 
 
 if TYPE_CHECKING:
@@ -524,6 +550,22 @@ _ORDINARY = {
     for field in [_integer(width, little, signed)]
 }
 _ORDINARY["varint"] = LengthType("varint", "varint", leb128().spec, 1, 10, (1 << 64) - 1)
+_ORDINARY["varint32"] = LengthType(
+    "varint32", "varint32", _spec(LEB128, 5, mask=(1 << 32) - 1), 1, 5, (1 << 32) - 1
+)
+for _name, _bits in (("zigzag", 64), ("zigzag32", 32)):
+    _coded = _spec(ZIGZAG, -(-_bits // 7), signed=True, mask=(1 << _bits) - 1)
+    _ORDINARY[_name] = LengthType(_name, _name, _coded, 1, -(-_bits // 7), (1 << _bits - 1) - 1)
+_ORDINARY["sleb128"] = LengthType("sleb128", "sleb128", _spec(SLEB128, 10, signed=True), 1, 10, (1 << 63) - 1)
+_tiers = tiered(
+    _ORDINARY["u8"],
+    {0xFD: _ORDINARY["u16le"], 0xFE: _ORDINARY["u32le"], 0xFF: _ORDINARY["u64le"]},
+    canonical=True,
+)
+_ORDINARY["compactsize"] = LengthType("compactsize", "compactsize", _tiers.spec, 1, 9, (1 << 64) - 1)
+_ORDINARY["derlength"] = LengthType(
+    "derlength", "derlength", _spec(BER, 5, canonical=True), 1, 5, (1 << 32) - 1
+)
 _ORDINARY["vlq"] = LengthType("vlq", "vlq", _spec(VLQ, 10), 1, 10, (1 << 64) - 1)
 _ORDINARY["quicvarint"] = LengthType("quicvarint", "quicvarint", _spec(QUIC, 8), 1, 8, (1 << 62) - 1)
 _ORDINARY["ber"] = LengthType("ber", "ber", _spec(BER, 5), 1, 5, (1 << 32) - 1)
@@ -563,6 +605,12 @@ if TYPE_CHECKING:
     vlq: TypeAlias = int
     quicvarint: TypeAlias = int
     ber: TypeAlias = int
+    varint32: TypeAlias = int
+    zigzag: TypeAlias = int
+    zigzag32: TypeAlias = int
+    sleb128: TypeAlias = int
+    compactsize: TypeAlias = int
+    derlength: TypeAlias = int
     f16: TypeAlias = float
     f32: TypeAlias = float
     f64: TypeAlias = float
@@ -578,6 +626,11 @@ if TYPE_CHECKING:
     bytes_u16: TypeAlias = bytes
     bytes_u32: TypeAlias = bytes
     bytes_varint: TypeAlias = bytes
+    view_u8: TypeAlias = memoryview
+    view_u16: TypeAlias = memoryview
+    view_u32: TypeAlias = memoryview
+    view_varint: TypeAlias = memoryview
+    cstr: TypeAlias = str
     list_u8 = list
     list_u16 = list
     list_u32 = list
@@ -596,6 +649,11 @@ else:
     for _family, _kind in (("str", STR), ("bytes", BYTES), ("list", LIST), ("array", ARRAY)):
         for _name in ("u8", "u16", "u32", "varint"):
             globals()[f"{_family}_{_name}"] = FieldType(f"{_family}_{_name}", _kind, _ORDINARY[_name])
+    for _name in ("u8", "u16", "u32", "varint"):
+        globals()[f"view_{_name}"] = FieldType(
+            f"view_{_name}", VIEW, _ORDINARY[_name], ("", 1, (_ORDINARY[_name].maximum, 0, None, False))
+        )
+    cstr = FieldType("cstr", CSTR, None, ("utf-8", -1))
     rest = FieldType("rest", REST)
 
 NAMED: dict[str, LengthType] = _ORDINARY

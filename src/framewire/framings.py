@@ -197,7 +197,7 @@ class LengthPrefixed(Framing):
         control_plan = _control(where, control, top)
         if control_plan and escape is not None:
             raise DeclarationError(f"{where}: control and escape cannot be together")
-        whole_field = spec[4] == 0 or spec[4] == (1 << 8 * spec[1]) - 1
+        whole_field = spec[0] not in (UINT, TIERED) or spec[4] == (1 << 8 * spec[1]) - 1
         last_bit = 0
         if fragments is not None:
             if spec[0] != UINT or spec[3] or lead is not None:

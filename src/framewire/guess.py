@@ -302,7 +302,7 @@ def _unseen(starts: array[int], data: bytes, whole: int) -> bool:
 def _width(spec: tuple[Any, ...], data: bytes, at: int) -> int:
     """How many bytes the length field at `at` takes."""
     kind, width = spec[:2]
-    if kind in (fields.LEB128, fields.VLQ):
+    if kind in (fields.LEB128, fields.VLQ, fields.ZIGZAG, fields.SLEB128):
         end = at
         while data[end] & 0x80:
             end += 1

@@ -31,6 +31,7 @@ from .fields import (
     pad,
     tiered,
 )
+from .sequences import array_of, binary, codec, cstring, fixed, list_of, repeat, string, view
 from .structure import bits, oneof, size, when
 
 TYPE_CHECKING = False
@@ -54,7 +55,28 @@ _OURS = frozenset({"self", "_layout", "_program", "_constructor"})
 
 
 @dataclass_transform(
-    field_specifiers=(const, pad, enumerated, leb128, digits, hexdigits, tiered, oneof, when, bits, size)
+    field_specifiers=(
+        const,
+        pad,
+        enumerated,
+        leb128,
+        digits,
+        hexdigits,
+        tiered,
+        string,
+        binary,
+        view,
+        cstring,
+        fixed,
+        list_of,
+        array_of,
+        repeat,
+        codec,
+        oneof,
+        when,
+        bits,
+        size,
+    )
 )
 class RecordType(Recorded):
     """The class of record classes."""
@@ -248,8 +270,9 @@ class Record(metaclass=RecordType):
     and copy by the values of their fields. What a field may hold is checked when it is packed: then
     EncodeError names the field. Bytes that are no such record are RecordError: reason `truncated`,
     `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-tag`, `bad-size`, `bad-value` (of an
-    enumeration), `bad-text` (no UTF-8) or `too-deep` (more than 64 records within each other). A count is
-    compared with the bytes that are left before anything is allocated for it.
+    enumeration), `bad-text` (not in its encoding), `too-large` (more than max=), `bad-padding` (not zero),
+    `bad-end` (of a codec) or `too-deep` (more than 64 records within each other). A count is compared with
+    the bytes that are left before anything is allocated for it.
 
     >>> import framewire as fw
     >>> class Sample(fw.Record):

@@ -17,27 +17,31 @@ from cpython.object cimport PyObject, PyTypeObject
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from ._csrc cimport fw_field
 from ._python cimport PyFloat_Pack2, PyFloat_Pack4, PyList_GET_SIZE
 from .shape cimport (
-    ARRAY, BITS, BYTES, CONST, DEPTH, ENUM, FLOAT, LIST, NUMBER, ONEOF, RECORD, REST, SIZE, STR, WHEN,
-    Output, Shape, fw_op, fw_shape, fw_step, fw_way, lost, parts, wrong_range, wrong_size, wrong_type,
+    ARRAY, ARRAYED, AS_BYTES, BITS, BOOL, BYTES, CODEC, CONST, CSTR, DEPTH, ENUM, FIXED, FLOAT, LATIN1, LIST,
+    LISTED, MUTF8, NUMBER, ONEOF, RECORD, REPEAT, REST, ROW, SIZE, STR, WHEN,
+    Output, Shape, fw_extent, fw_op, fw_shape, fw_step, fw_way, lost, parts, wrong_range, wrong_size,
+    wrong_type,
 )
 
-from .. import errors
+from .. import _mutf8, errors
 
 __all__ = []
 
 cdef enum:
     LEB128 = 2          # LengthType.spec
+    ZIGZAG = 10
 
 cdef extern from "fw_field.h" nogil:
     bint fw_host_big()
     void fw_store_be(uint8_t *p, unsigned width, uint64_t value)
     void fw_store_le(uint8_t *p, unsigned width, uint64_t value)
     unsigned fw_form_count(const fw_field *f)
+    uint64_t fw_zigzag(uint64_t value)
     size_t fw_form_width(const fw_field *f, unsigned form)
     int fw_write_form(const fw_field *f, unsigned form, uint64_t value, uint64_t free_bits, uint8_t *p)
 
@@ -154,6 +158,8 @@ cdef int put_number(Output *s, const fw_op *op, uint64_t value) except -1:
     if op.field.kind == LEB128:
         # The forms below would be tried one by one.
         return put(s, small, store_leb128(small, value))
+    if op.field.kind == ZIGZAG:
+        return put(s, small, store_leb128(small, fw_zigzag(value)))
     for form in range(fw_form_count(op.field)):
         if fw_write_form(op.field, form, value, 0, small):
             put(s, small, fw_form_width(op.field, form))
@@ -260,7 +266,7 @@ cdef int write_text(Output *s, const fw_op *op, object value) except -1:
         p = PyBytes_AS_STRING(encoded)
         size = PyBytes_GET_SIZE(encoded)
     if <uint64_t> size > op.high:
-        wrong_size(s, op, size, "bytes")
+        wrong_size(s, op.high, size, "bytes")
     put_number(s, op, <uint64_t> size)
     return put(s, p, size)
 
@@ -272,7 +278,7 @@ cdef int write_bytes(Output *s, const fw_op *op, object value) except -1:
     try:
         if op.kind == BYTES:
             if <uint64_t> view.len > op.high:
-                wrong_size(s, op, view.len, "bytes")
+                wrong_size(s, op.high, view.len, "bytes")
             put_number(s, op, <uint64_t> view.len)
         put(s, view.buf, view.len)
     finally:
@@ -307,17 +313,31 @@ cdef Py_ssize_t write_small_ints(Output *s, const fw_op *op, PyObject **items, P
     return i
 
 
+cdef int put_count(Output *s, const fw_op *op, Py_ssize_t count) except -1:
+    """The number of items in front, if there can be so many."""
+    cdef const fw_extent *extent = op.extent
+    if extent is NULL:
+        if <uint64_t> count > op.high:
+            wrong_size(s, op.high, count, "items")
+        return put_number(s, op, <uint64_t> count)
+    if op.kind == REPEAT or op.kind == ROW:
+        if count != extent.count:
+            raise errors.record_exact(<object> s.path.record, parts(&s.path), count, extent.count, "items")
+        return 0
+    if <uint64_t> count > extent.most:
+        wrong_size(s, extent.most, count, "items")
+    return put_number(s, op, <uint64_t> count + extent.bias)
+
+
 cdef int write_list(Output *s, const fw_op *op, object value) except -1:
-    """LIST, and ARRAY out of a list."""
+    """Lists, and arrays out of a list."""
     cdef bint is_list = PyList_Check(value)
     cdef Py_ssize_t i, count, done
     cdef fw_step *step = &s.path.steps[s.path.count]
     if not is_list and not PyTuple_Check(value):
         wrong_type(s, "a list or a tuple", value)
     count = PyList_GET_SIZE(value) if is_list else PyTuple_GET_SIZE(value)
-    if <uint64_t> count > op.high:
-        wrong_size(s, op, count, "items")
-    put_number(s, op, <uint64_t> count)
+    put_count(s, op, count)
     step.name = NULL
     s.path.count += 1
     done = write_small_ints(s, op.item, PySequence_Fast_ITEMS(value), count)
@@ -353,7 +373,6 @@ cdef bint fits(const fw_op *op, const char *format) noexcept:
 
 cdef int write_array(Output *s, const fw_op *op, object value) except -1:
     cdef unsigned width = op.item.width
-    cdef Py_ssize_t count
     cdef Py_buffer view
     cdef uint8_t *p
     if PyList_Check(value) or PyTuple_Check(value):
@@ -365,10 +384,7 @@ cdef int write_array(Output *s, const fw_op *op, object value) except -1:
         if view.itemsize != width or not fits(op, view.format):
             typecode = (<object> op.owner).typecode
             raise errors.record_items(<object> s.path.record, parts(&s.path), typecode, value)
-        count = view.len // width
-        if <uint64_t> count > op.high:
-            wrong_size(s, op, count, "items")
-        put_number(s, op, <uint64_t> count)
+        put_count(s, op, view.len // width)
         p = reserve(s, view.len)
         if op.item.swaps:
             fw_swap(p, <const uint8_t *> view.buf, view.len, width)
@@ -378,6 +394,114 @@ cdef int write_array(Output *s, const fw_op *op, object value) except -1:
         PyBuffer_Release(&view)
     return 0
 
+
+# --- what sequences.py declares ---
+
+cdef object encoded(Output *s, const fw_op *op, object value):
+    """What holds the bytes of the text: itself if they are all there, or bytes."""
+    cdef int coding = op.extent.coding
+    cdef Py_ssize_t size = 0
+    cdef const char *p
+    if not PyUnicode_Check(value):
+        wrong_type(s, "a str", value)
+    if PyUnicode_IS_ASCII(value) and coding <= MUTF8:
+        p = as_utf8(value, &size)
+        if coding <= LATIN1 or memchr(p, 0, size) is NULL:
+            return value
+    try:
+        # A subclass may give other answers than the text that it is.
+        return _mutf8.encode(str.__str__(value)) if coding == MUTF8 else str.encode(value, <str> op.label)
+    except UnicodeEncodeError as error:
+        name = (<str> op.label).upper()
+        raise errors.record_text(<object> s.path.record, parts(&s.path), error, name) from None
+
+
+cdef int put_bytes(Output *s, const fw_op *op, const char *p, Py_ssize_t size) except -1:
+    """The bytes of TEXT_OF, BINARY, VIEW, CSTR or FIXED with what belongs around them."""
+    cdef const fw_extent *extent = op.extent
+    cdef Py_ssize_t rest
+    if op.kind == CSTR:
+        return put_cstr(s, op, p, size)
+    if op.kind == FIXED:
+        return put_fixed(s, op, p, size)
+    if <uint64_t> size > extent.most:
+        wrong_size(s, extent.most, size, "bytes")
+    put_number(s, op, <uint64_t> size + extent.bias)
+    put(s, p, size)
+    rest = size % extent.align
+    if rest:
+        memset(reserve(s, extent.align - rest), 0, extent.align - rest)
+    return 0
+
+
+cdef int put_cstr(Output *s, const fw_op *op, const char *p, Py_ssize_t size) except -1:
+    cdef Py_ssize_t i, unit = op.extent.unit
+    if <uint64_t> size > op.extent.most:
+        wrong_size(s, op.extent.most, size, "bytes")
+    for i in range(0, size - unit + 1, unit):
+        if p[i] == 0 and p[i + unit - 1] == 0:
+            raise errors.record_nul(<object> s.path.record, parts(&s.path), i)
+    put(s, p, size)
+    memset(reserve(s, unit), 0, unit)
+    return 0
+
+
+cdef int put_fixed(Output *s, const fw_op *op, const char *p, Py_ssize_t size) except -1:
+    cdef const fw_extent *extent = op.extent
+    cdef Py_ssize_t unit = extent.unit
+    if unit == 0 and size != op.least:
+        raise errors.record_exact(<object> s.path.record, parts(&s.path), size, op.least, "bytes")
+    if size > op.least:
+        wrong_size(s, op.least, size, "bytes")
+    if unit and size >= unit and memcmp(p + size - unit, extent.pad, unit) == 0:
+        raise errors.record_padded(<object> s.path.record, parts(&s.path), extent.pad[:unit])
+    put(s, p, size)
+    while size < op.least:
+        put(s, extent.pad, unit)
+        size += unit
+    return 0
+
+
+cdef int write_sized(Output *s, const fw_op *op, object value) except -1:
+    """Text or bytes: TEXT_OF, BINARY, VIEW, CSTR, FIXED."""
+    cdef Py_buffer view
+    cdef Py_ssize_t size = 0
+    cdef const char *p
+    if op.extent.coding != AS_BYTES:
+        made = encoded(s, op, value)
+        if PyUnicode_Check(made):
+            p = as_utf8(made, &size)
+            return put_bytes(s, op, p, size)
+        return put_bytes(s, op, PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
+    take_buffer(s, value, &view)
+    try:
+        put_bytes(s, op, <const char *> view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+    return 0
+
+
+cdef int write_codec(Output *s, const fw_op *op, object value) except -1:
+    made = (<tuple> <PyObject *> op.owner)[3](value)
+    if not isinstance(made, bytes) or PyBytes_GET_SIZE(made) < op.least:
+        raise errors.record_hook(<object> s.path.record, parts(&s.path), made, op.least)
+    return put(s, PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
+
+
+cdef int write_declared(Output *s, const fw_op *op, object value) except -1:
+    cdef int kind = op.kind
+    if value is None and op.extent is not NULL and op.extent.nullable:
+        return put_number(s, op, op.extent.null)
+    if kind == LISTED or kind == REPEAT:
+        return write_list(s, op, value)
+    if kind == ARRAYED or kind == ROW:
+        return write_array(s, op, value)
+    if kind == CODEC:
+        return write_codec(s, op, value)
+    return write_sized(s, op, value)
+
+
+# --- what structure.py declares ---
 
 cdef int write_bits(Output *s, const fw_op *op, object value) except -1:
     cdef uint64_t number
@@ -440,6 +564,8 @@ cdef int write_value(Output *s, const fw_op *op, object value) except -1:
         return write_bits(s, op, value)
     if kind == ONEOF:
         return write_choice(s, op, value)
+    if kind != BOOL:
+        return write_declared(s, op, value)
     if value is not True and value is not False:
         wrong_type(s, "a bool", value)
     reserve(s, 1)[0] = value is True

@@ -134,11 +134,11 @@ cdef class Program(Shape):
         cdef fw_walk s
         cdef Py_buffer view
         if PyBytes_CheckExact(data):
-            begin_read(self, &s, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+            begin_read(self, &s, data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
             return read_whole(self, &s)
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            begin_read(self, &s, <const char *> view.buf, view.len)
+            begin_read(self, &s, data, <const char *> view.buf, view.len)
             return read_whole(self, &s)
         finally:
             PyBuffer_Release(&view)
@@ -151,7 +151,7 @@ cdef class Program(Shape):
             offset = PyNumber_Index(offset)
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            begin_read(self, &s, <const char *> view.buf, view.len)
+            begin_read(self, &s, data, <const char *> view.buf, view.len)
             s.at = checked(offset, view.len)
             record = read_record(self, &s)
             return record, s.at
@@ -172,7 +172,7 @@ cdef class Program(Shape):
         most = PY_SSIZE_T_MAX if count > PY_SSIZE_T_MAX else count
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            begin_read(self, &s, <const char *> view.buf, view.len)
+            begin_read(self, &s, data, <const char *> view.buf, view.len)
             s.path.steps[0].name = NULL
             s.path.count = 1
             for i in range(most):
@@ -192,7 +192,7 @@ cdef class Program(Shape):
         offset = PyNumber_Index(offset)
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            begin_read(self, &s, <const char *> view.buf, view.len)
+            begin_read(self, &s, data, <const char *> view.buf, view.len)
             s.at = checked(offset, view.len)
             return missing(self, &s)
         finally:
@@ -236,7 +236,8 @@ cdef Py_ssize_t checked(object offset, Py_ssize_t size) except -1:
     return offset
 
 
-cdef inline void begin_read(Program self, fw_walk *s, const char *data, Py_ssize_t size) noexcept:
+cdef inline void begin_read(Program self, fw_walk *s, source, const char *data, Py_ssize_t size) noexcept:
+    s.source = <PyObject *> source
     s.data = <const uint8_t *> data
     s.size = size
     s.ends = s.bounded = False

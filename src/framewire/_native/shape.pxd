@@ -18,6 +18,16 @@ cdef extern from "fw_record.h" nogil:
         ARRAY "FW_T_ARRAY"
         RECORD "FW_T_RECORD"
         ENUM "FW_T_ENUM"
+        TEXT_OF "FW_T_TEXT"
+        BINARY "FW_T_BINARY"
+        VIEW "FW_T_VIEW"
+        LISTED "FW_T_LISTED"
+        ARRAYED "FW_T_ARRAYED"
+        CSTR "FW_T_CSTR"
+        FIXED "FW_T_FIXED"
+        REPEAT "FW_T_REPEAT"
+        ROW "FW_T_ROW"
+        CODEC "FW_T_CODEC"
         ONEOF "FW_T_ONEOF"
         WHEN "FW_T_WHEN"
         BITS "FW_T_BITS"
@@ -56,6 +66,14 @@ cdef extern from "fw_record.h" nogil:
         const fw_way *ways
         int way_count
 
+    ctypedef struct fw_extent:
+        uint64_t most, bias, null
+        bint nullable
+        uint8_t *pad
+        unsigned align, unit
+        int coding
+        Py_ssize_t count
+
     ctypedef struct fw_op:
         int kind
         bint simple, plain, little, is_signed, swaps, closed
@@ -64,14 +82,16 @@ cdef extern from "fw_record.h" nogil:
         uint64_t high
         fw_field *field
         fw_op *item
+        fw_extent *extent
         const fw_shape *record
         const uint8_t *data
         const uint64_t *members
         size_t member_count
         fw_rule *rule
         void *name          # of the field
-        void *owner         # ARRAY: an empty array of the kind; ENUM, BITS: members by number
-        void *label         # ENUM, BITS: the name of its class; ONEOF: of its classes; WHEN: of what decides
+        void *owner         # of arrays: an empty one; ENUM, BITS: members by number; CODEC: its type tuple
+        void *label         # ENUM, BITS: the name of its class; of text: its encoding; ONEOF: of its classes;
+                            # WHEN: of what decides
 
     ctypedef struct fw_step:
         const void *name
@@ -85,6 +105,8 @@ cdef extern from "fw_record.h" nogil:
     ctypedef struct fw_walk:
         const uint8_t *data
         Py_ssize_t at, size
+        void *source        # the buffer as it was given
+        int (*hook)(const fw_op *op, fw_walk *walk, Py_ssize_t *more) except -100
         bint ends, bounded
         Py_ssize_t word_at
         uint64_t word
@@ -114,6 +136,14 @@ cdef enum:
     E_UNFILLED = 21
     E_UNCOUNTED = 22
     E_CRAMPED = 23
+    LIMIT = 30
+    PADDING = 31
+    UNENDED = 32
+    HOOK = 33
+
+# fw_extent.coding
+cdef enum:
+    AS_BYTES, UTF8, ASCII, LATIN1, MUTF8, UTF16
 
 
 cdef class Shape:
@@ -135,6 +165,6 @@ cdef int wrong(const fw_walk *s, int code, Py_ssize_t offset, object a=*, object
 cdef int too_short(const fw_walk *s, object need) except -1
 cdef int wrong_type(const Output *s, str wanted, object value) except -1
 cdef int wrong_range(const Output *s, const fw_op *op, object value) except -1
-cdef int wrong_size(const Output *s, const fw_op *op, Py_ssize_t size, str unit) except -1
+cdef int wrong_size(const Output *s, object most, Py_ssize_t size, str unit) except -1
 cdef void *alloc(size_t count, size_t size) except NULL
 cdef Py_ssize_t slot_of(cls, name) except -1

@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport UINT64_MAX, uint16_t, uint64_t
 
 from ._csrc cimport fw_field
 from .plan cimport fill_field
@@ -72,8 +72,8 @@ cdef int wrong_range(const Output *s, const fw_op *op, object value) except -1:
     raise errors.record_range(<object> s.path.record, parts(&s.path), value, low, op.high)
 
 
-cdef int wrong_size(const Output *s, const fw_op *op, Py_ssize_t size, str unit) except -1:
-    raise errors.record_size(<object> s.path.record, parts(&s.path), size, op.high, unit)
+cdef int wrong_size(const Output *s, object most, Py_ssize_t size, str unit) except -1:
+    raise errors.record_size(<object> s.path.record, parts(&s.path), size, most, unit)
 
 
 # --- the op table ---------------------------------------------------------------------------------------
@@ -107,6 +107,63 @@ cdef int fill_enum(fw_op *op, tuple kind, list keep) except -1:
         members[i] = number
     keep.append(kind[7])
     op.label, op.owner, op.closed = held(kind[6]), <PyObject *> kind[7], kind[8]
+    return 0
+
+
+cdef int fill_text(fw_op *op, str encoding) except -1:
+    codings = {"": AS_BYTES, "utf-8": UTF8, "ascii": ASCII, "latin-1": LATIN1, "mutf-8": MUTF8}
+    op.label = held(encoding)
+    op.extent.coding = codings.get(encoding, UTF16)
+    return 0
+
+
+cdef int fill_limits(fw_extent *extent, tuple limits) except -1:
+    extent.most, extent.bias, null, _ = limits
+    extent.nullable = null is not None
+    extent.null = null & 0xffffffffffffffff if null is not None else 0
+    return 0
+
+
+cdef int fill_items(fw_op *op, tuple item, list keep, object typecode=None) except -1:
+    op.item = <fw_op *> alloc(1, sizeof(fw_op))
+    fill(op.item, item, keep)
+    if typecode is not None:
+        template = array(typecode)
+        keep.append(template)
+        op.owner = <PyObject *> template
+        op.item.swaps = op.item.width > 1 and op.item.little == fw_host_big()
+    return 0
+
+
+cdef int fill_declared(fw_op *op, tuple kind, list keep) except -1:
+    """What sequences.py declares."""
+    cdef fw_extent *extent = <fw_extent *> alloc(1, sizeof(fw_extent))
+    op.extent = extent
+    if op.kind == TEXT_OF or op.kind == BINARY or op.kind == VIEW:
+        fill_text(op, kind[6])
+        extent.align = kind[7]
+        fill_limits(extent, kind[8])
+    elif op.kind == LISTED:
+        fill_items(op, kind[6], keep)
+        fill_limits(extent, kind[7])
+    elif op.kind == ARRAYED:
+        fill_items(op, kind[6], keep, kind[7])
+        fill_limits(extent, kind[8])
+    elif op.kind == CSTR:
+        fill_text(op, kind[3])
+        extent.unit = op.least
+        extent.most = UINT64_MAX if kind[4] < 0 else kind[4]
+    elif op.kind == FIXED:
+        fill_text(op, kind[3])
+        extent.unit = len(kind[4])
+        for i, byte in enumerate(kind[4]):
+            extent.pad[i] = byte
+    elif op.kind == REPEAT or op.kind == ROW:
+        extent.count = kind[3]
+        fill_items(op, kind[4], keep, kind[5] if op.kind == ROW else None)
+    else:
+        keep.append(kind)
+        op.owner = <PyObject *> kind
     return 0
 
 
@@ -156,17 +213,22 @@ cdef int fill(fw_op *op, tuple kind, list keep) except -1:
     """The op of a type tuple; what it borrows is in `keep`."""
     cdef tuple spec
     op.kind, op.least, op.plain = kind[:3]
-    if op.kind in (NUMBER, STR, BYTES, LIST, ARRAY, ENUM, ONEOF, BITS, SIZE):
+    if op.kind in (
+        NUMBER, STR, BYTES, LIST, ARRAY, ENUM, TEXT_OF, BINARY, VIEW, LISTED, ARRAYED, ONEOF, BITS, SIZE
+    ):
         spec = kind[3]
         op.field = <fw_field *> alloc(1, sizeof(fw_field))
         fill_field(op.field, spec)
         op.high = kind[5]
         op.simple = spec[0] == 1
         op.width, op.little, op.is_signed = spec[1:4]
-    if op.kind == LIST or op.kind == ARRAY:
-        op.item = <fw_op *> alloc(1, sizeof(fw_op))
-        fill(op.item, kind[6], keep)
-    if op.kind == FLOAT:
+    if TEXT_OF <= op.kind <= CODEC:
+        fill_declared(op, kind, keep)
+    elif op.kind == LIST:
+        fill_items(op, kind[6], keep)
+    elif op.kind == ARRAY:
+        fill_items(op, kind[6], keep, kind[7])
+    elif op.kind == FLOAT:
         op.width, op.little = kind[3:]
     elif op.kind == CONST:
         op.label = held(kind[3])
@@ -176,11 +238,6 @@ cdef int fill(fw_op *op, tuple kind, list keep) except -1:
     elif op.kind == RECORD:
         keep.append(kind[3])
         op.record = &(<Shape?> kind[3]).table
-    elif op.kind == ARRAY:
-        template = array(kind[7])
-        keep.append(template)
-        op.owner = <PyObject *> template
-        op.item.swaps = op.item.width > 1 and op.item.little == fw_host_big()
     elif op.kind == ONEOF:
         fill_choices(op, kind, keep)
     elif op.kind == WHEN:
@@ -205,6 +262,7 @@ cdef void release(fw_op *op) noexcept:
         PyMem_Free(op.rule)
     PyMem_Free(op.field)
     PyMem_Free(<void *> op.members)
+    PyMem_Free(op.extent)
     Py_XDECREF(<PyObject *> op.label)
     Py_XDECREF(<PyObject *> op.name)
     if op.item is not NULL:

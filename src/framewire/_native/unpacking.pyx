@@ -17,13 +17,19 @@ from libc.string cimport memcmp, memcpy
 from ._csrc cimport FW_FRAME, FW_MORE, fw_field
 from ._python cimport PyFloat_Unpack2, PyFloat_Unpack4
 from .shape cimport (
-    ARRAY, BITS, BOOL, BYTES, CONST, CONSTANT, CRAMPED, DEEP, DEPTH, E_CRAMPED, E_UNCOUNTED, E_UNFILLED,
-    ENUM, FLOAT, LIST, MEMBER, NUMBER, ONEOF, RECORD, SIZE, STR, TAG, TEXT, UNFILLED, WHEN,
-    Shape, fw_choose_record, fw_may_lack, fw_op, fw_shape, fw_skip_record, fw_step, fw_walk, fw_way,
-    lost, too_short, wrong,
+    ARRAY, ARRAYED, AS_BYTES, BITS, BOOL, BYTES, CODEC, CONST, CONSTANT, CRAMPED, CSTR, DEEP, DEPTH,
+    E_CRAMPED, E_UNCOUNTED, E_UNFILLED, ENUM, FIXED, FLOAT, HOOK, LIMIT, LIST, LISTED, MEMBER, MUTF8, NUMBER,
+    ONEOF, PADDING, RECORD, REPEAT, REST, ROW, SIZE, STR, TAG, TEXT, UNENDED, UNFILLED, UTF8, VIEW, WHEN,
+    Shape, fw_choose_record, fw_extent, fw_may_lack, fw_op, fw_shape, fw_skip_record, fw_step, fw_walk,
+    fw_way, lost, too_short, wrong,
 )
 
+from .. import _mutf8, errors
+
 __all__ = []
+
+cdef enum:
+    RAISED = -100       # a status of the walk: the exception is set
 
 cdef enum:
     LEB128 = 2          # LengthType.spec
@@ -42,7 +48,12 @@ cdef extern from "fw_swap.h" nogil:
     void fw_swap(uint8_t *dst, const uint8_t *src, size_t n, unsigned width)
 
 cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
     object decode_utf8 "PyUnicode_DecodeUTF8"(const char *, Py_ssize_t, const char *)
+    object PyUnicode_Decode(const char *, Py_ssize_t, const char *, const char *)
+    object PyMemoryView_FromObject(object)
+    bint PyLong_Check(object)
+    long long PyLong_AsLongLongAndOverflow(object, int *overflow) except? -1
     # Without the reference that Cython would take and give back.
     PyObject *new_int "PyLong_FromUnsignedLongLong"(unsigned long long) except NULL
     PyObject *new_float "PyFloat_FromDouble"(double) except NULL
@@ -50,8 +61,15 @@ cdef extern from "Python.h":
     object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
     object PyLong_FromLongLong(long long)
     object PyLong_FromUnsignedLongLong(unsigned long long)
-    bint PyLong_Check(PyObject *)
     unsigned long long low_bits "PyLong_AsUnsignedLongLongMask"(PyObject *) except? 0xffffffff
+
+
+cdef extern from *:
+    """
+    static inline int fw_is_raised(int status) { return status; }
+    """
+    # Gives what it is given; Cython lets an exception pass for RAISED.
+    int fw_is_raised(int status) except -100
 
 
 cdef inline uint64_t load(const uint8_t *p, unsigned width, bint little) noexcept:
@@ -105,7 +123,7 @@ cdef int read_varying(fw_walk *s, const fw_op *op, uint64_t *value) except -1:
         too_short(s, number.width)
     if status != FW_FRAME:
         wrong(s, status, s.at)
-    if number.negative:
+    if number.negative and not op.is_signed:
         wrong(s, -2, s.at)
     s.at += number.width
     value[0] = number.value
@@ -133,7 +151,7 @@ cdef object read_text(fw_walk *s, const uint8_t *p, Py_ssize_t size):
         return decode_utf8(<const char *> p, size, NULL)
     except UnicodeDecodeError as error:
         s.at -= size
-        wrong(s, TEXT, s.at + error.start, p[error.start])
+        wrong(s, TEXT, s.at + error.start, p[error.start], "UTF-8")
 
 
 cdef object read_counted(fw_walk *s, const fw_op *op):
@@ -172,13 +190,17 @@ cdef int read_unsigned(fw_walk *s, const fw_op *item, list items, Py_ssize_t cou
 
 cdef object read_list(fw_walk *s, const fw_op *op):
     cdef uint64_t count = 0
-    cdef Py_ssize_t i, most
-    cdef const fw_op *item = op.item
+    read_number(s, op, &count)
+    return read_items(s, op.item, count)
+
+
+cdef object read_items(fw_walk *s, const fw_op *item, uint64_t count):
+    cdef Py_ssize_t i, most = PY_SSIZE_T_MAX
     cdef fw_step *step = &s.path.steps[s.path.count]
     cdef list items
-    read_number(s, op, &count)
     # One more than the bytes left can hold: reading it finds out which byte is missing.
-    most = (s.size - s.at) // item.least + 1
+    if item.least:
+        most = (s.size - s.at) // item.least + 1
     if count < <uint64_t> most:
         most = <Py_ssize_t> count
     items = PyList_New(most)
@@ -198,11 +220,15 @@ cdef object read_list(fw_walk *s, const fw_op *op):
 
 cdef object read_array(fw_walk *s, const fw_op *op):
     cdef uint64_t count = 0
-    cdef Py_ssize_t left, size
+    read_number(s, op, &count)
+    return read_numbers(s, op, count)
+
+
+cdef object read_numbers(fw_walk *s, const fw_op *op, uint64_t count):
+    """So many items of an array."""
+    cdef Py_ssize_t size, left = s.size - s.at
     cdef unsigned width = op.item.width
     cdef array values
-    read_number(s, op, &count)
-    left = s.size - s.at
     if count > <uint64_t> (left // width):
         s.at += left // width * width
         s.path.steps[s.path.count].name = NULL
@@ -242,6 +268,162 @@ cdef object read_member(fw_walk *s, const fw_op *op):
     return member
 
 
+# --- what sequences.py declares ---
+
+cdef bint read_size(fw_walk *s, const fw_op *op, str unit, uint64_t *count) except -1:
+    """Whether there is a value, and the number of its bytes or items."""
+    cdef const fw_extent *extent = op.extent
+    cdef Py_ssize_t at = s.at
+    cdef uint64_t number = 0
+    read_number(s, op, &number)
+    if extent.nullable and number == extent.null:
+        return False
+    if (op.is_signed and <int64_t> number < 0) or number < extent.bias:
+        wrong(s, -2, at)
+    count[0] = number - extent.bias
+    if count[0] > extent.most:
+        wrong(s, LIMIT, at, f"{count[0]} {unit}", extent.most)
+    return True
+
+
+cdef object decoded(fw_walk *s, const fw_op *op, Py_ssize_t at, Py_ssize_t size):
+    """The text, or the bytes, of so many bytes."""
+    cdef const char *p = <const char *> s.data + at
+    cdef bytes name
+    if op.extent.coding == AS_BYTES:
+        return PyBytes_FromStringAndSize(p, size)
+    try:
+        if op.extent.coding == UTF8:
+            return decode_utf8(p, size, NULL)
+        if op.extent.coding == MUTF8:
+            return _mutf8.decode(p[:size])
+        name = (<str> op.label).encode()
+        return PyUnicode_Decode(p, size, name, NULL)
+    except UnicodeDecodeError as error:
+        at += error.start
+        wrong(s, TEXT, at, s.data[at], (<str> op.label).upper())
+
+
+cdef object source_view(fw_walk *s):
+    """The buffer that is read, as a view of bytes."""
+    view = PyMemoryView_FromObject(<object> <PyObject *> s.source)
+    if s.size == 0:
+        return PyMemoryView_FromObject(b"")
+    return view if view.ndim == 1 and view.format == "B" else view.cast("B")
+
+
+cdef object read_sized(fw_walk *s, const fw_op *op):
+    """TEXT_OF, BINARY and VIEW."""
+    cdef uint64_t count = 0
+    cdef Py_ssize_t i, at, size, left
+    cdef unsigned rest, align = op.extent.align
+    if not read_size(s, op, "bytes", &count):
+        return None
+    rest = <unsigned> (count % align)
+    rest = align - rest if rest else 0
+    at = s.at
+    left = s.size - at
+    if count > <uint64_t> left or rest > left - <Py_ssize_t> count:
+        too_short(s, <object> count + rest)
+    size = <Py_ssize_t> count
+    for i in range(at + size, at + size + rest):
+        if s.data[i]:
+            wrong(s, PADDING, i, s.data[i])
+    s.at += size + rest
+    if op.kind == VIEW:
+        return source_view(s)[at:at + size]
+    return decoded(s, op, at, size)
+
+
+cdef object read_cstr(fw_walk *s, const fw_op *op):
+    cdef Py_ssize_t unit = op.extent.unit, begin = s.at, at = s.at
+    cdef Py_ssize_t units = (s.size - at) // unit
+    cdef uint64_t most = op.extent.most // op.extent.unit
+    while at - begin < units * unit and <uint64_t> ((at - begin) // unit) <= most:
+        if s.data[at] == 0 and s.data[at + unit - 1] == 0:
+            s.at = at + unit
+            return decoded(s, op, begin, at - begin)
+        at += unit
+    if most < <uint64_t> units:
+        wrong(s, UNENDED, begin, op.extent.most)
+    too_short(s, (units + 1) * unit)
+
+
+cdef object read_fixed(fw_walk *s, const fw_op *op):
+    cdef Py_ssize_t unit = op.extent.unit, begin = s.at, end = begin + op.least
+    if op.least > s.size - begin:
+        too_short(s, op.least)
+    s.at = end
+    while unit and end > begin and memcmp(s.data + end - unit, op.extent.pad, unit) == 0:
+        end -= unit
+    return decoded(s, op, begin, end - begin)
+
+
+cdef object run_hook(fw_walk *s, const fw_op *op, Py_ssize_t *need):
+    """The value, and behind it; or None and how many bytes it needs, more than there are."""
+    cdef Py_ssize_t left = s.size - s.at
+    cdef long long end = -1
+    cdef int overflow = 0
+    need[0] = op.least
+    if op.least > left:
+        return None
+    try:
+        made = (<tuple> <PyObject *> op.owner)[4](source_view(s)[:s.size], s.at)
+    except EOFError:
+        need[0] = left + 1
+        return None
+    told = made[1] if isinstance(made, tuple) and len(made) == 2 else None
+    if PyLong_Check(told):
+        end = PyLong_AsLongLongAndOverflow(told, &overflow)
+    if overflow or end < s.at + op.least:
+        wrong(s, HOOK, s.at, errors.shown_end(made), s.at + op.least)
+    need[0] = 0
+    if end > s.size:
+        need[0] = end - s.at
+        return None
+    s.at = end
+    return made[0]
+
+
+cdef object read_codec(fw_walk *s, const fw_op *op):
+    cdef Py_ssize_t need = 0
+    value = run_hook(s, op, &need)
+    if need:
+        too_short(s, need)
+    return value
+
+
+cdef int skip_codec(const fw_op *op, fw_walk *s, Py_ssize_t *more) except -100:
+    cdef Py_ssize_t need = 0
+    run_hook(s, op, &need)
+    if need:
+        more[0] = need - (s.size - s.at)
+        return FW_MORE
+    return FW_FRAME
+
+
+cdef object read_declared(fw_walk *s, const fw_op *op):
+    cdef uint64_t count = 0
+    cdef int kind = op.kind
+    if kind == LISTED:
+        return read_items(s, op.item, count) if read_size(s, op, "items", &count) else None
+    if kind == ARRAYED:
+        return read_numbers(s, op, count) if read_size(s, op, "items", &count) else None
+    if kind == REPEAT:
+        return read_items(s, op.item, op.extent.count)
+    if kind == ROW:
+        return read_numbers(s, op, op.extent.count)
+    if kind == CSTR:
+        return read_cstr(s, op)
+    if kind == FIXED:
+        return read_fixed(s, op)
+    if kind == CODEC:
+        return read_codec(s, op)
+    return read_sized(s, op)
+
+
+# --- what structure.py declares ---
+
 cdef object read_bits(fw_walk *s, const fw_op *op):
     cdef uint64_t number
     if op.rule.first:
@@ -273,7 +455,7 @@ cdef object read_choice(fw_walk *s, const fw_op *op):
     return read_record(<Shape> record.owner, s)
 
 
-cdef object read_size(fw_walk *s, const fw_op *op):
+cdef object read_own_size(fw_walk *s, const fw_op *op):
     """How many bytes follow it in its record."""
     cdef Py_ssize_t at = s.at
     cdef uint64_t raw = 0
@@ -317,7 +499,9 @@ cdef object read_value(fw_walk *s, const fw_op *op):
     if kind == ONEOF:
         return read_choice(s, op)
     if kind == SIZE:
-        return read_size(s, op)
+        return read_own_size(s, op)
+    if kind != REST:
+        return read_declared(s, op)
     rest = PyBytes_FromStringAndSize(<const char *> s.data + s.at, s.size - s.at)
     s.at = s.size
     return rest
@@ -389,7 +573,7 @@ cdef bint is_there(Shape self, const fw_op *op, object record) except -1:
         if value is NULL or value == <PyObject *> None:
             return False
         shape = at.record
-    if not PyLong_Check(value):
+    if not PyLong_Check(<object> value):
         return False
     bits = low_bits(value) & op.rule.mask
     return bits != 0 if op.rule.any else bits == op.rule.wanted
@@ -401,7 +585,7 @@ cdef object default_of(Shape self, Py_ssize_t i):
 
 
 cdef int bound(fw_walk *s, const fw_op *op) except -1:
-    left = read_size(s, op)
+    left = read_own_size(s, op)
     if left > s.size - s.at:
         too_short(s, left)
     s.size = s.at + <Py_ssize_t> left
@@ -459,7 +643,9 @@ cdef Py_ssize_t missing(Shape self, fw_walk *s) except -1:
     cdef int status
     if self.keep is None:
         lost()
+    s.hook = skip_codec
     status = fw_skip_record(&self.table, s, &more, &bad)
+    fw_is_raised(status)
     if status == FW_MORE:
         return more
     if status == CRAMPED:

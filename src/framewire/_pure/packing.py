@@ -10,26 +10,36 @@ import struct
 from array import array
 from operator import index as to_index
 
-from .. import errors
-from .plan import LEB128, UINT, _Field
+from .. import _mutf8, errors
+from .plan import LEB128, UINT, ZIGZAG, _Field
 from .shape import (
     ARRAY,
+    ARRAYED,
+    BINARY,
     BITS,
     BOOL,
     BYTES,
+    CODEC,
     CONST,
+    CSTR,
     ENUM,
+    FIXED,
     FLOAT,
     FLOATS,
     LIST,
+    LISTED,
     NATIVE_LITTLE,
     NUMBER,
     ONEOF,
     PAD,
     RECORD,
+    REPEAT,
     REST,
+    ROW,
     SIZE,
     STR,
+    TEXT,
+    VIEW,
     WHEN,
     Refused,
     code_of,
@@ -38,9 +48,13 @@ from .unpacking import ITSELF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
 
     from .shape import Path, Write
+
+    # Writes a number of bytes or items, if there can be so many.
+    WriteSize: TypeAlias = Callable[[int, bytearray], None]
 
 _U64 = (1 << 64) - 1
 _UNSIGNED = ("B", "H", "I", "L", "Q", "N")
@@ -93,10 +107,12 @@ def _write_number(kind: tuple[Any, ...]) -> Write:
 
     def write_any(value: Any, out: bytearray, depth: int) -> None:
         number = check(value)
-        if number < itself:
+        if 0 <= number < itself:
             out.append(number)
             return
-        if field.kind == LEB128:
+        if field.kind == ZIGZAG:
+            number = number << 1 ^ number >> 63
+        if field.kind in (LEB128, ZIGZAG):
             # The forms below would be tried one by one.
             while number > 0x7F:
                 out.append(number & 0x7F | 0x80)
@@ -168,10 +184,22 @@ def _contiguous(value: Any) -> memoryview:
     return view
 
 
+def _size_writer(kind: tuple[Any, ...], unit: str, limits: tuple[Any, ...] | None = None) -> WriteSize:
+    most, bias = limits[:2] if limits else (kind[5], 0)
+    write_number = _write_number(kind)
+
+    def write(size: int, out: bytearray) -> None:
+        if size > most:
+            raise Refused(errors.record_size, size, most, unit)
+        write_number(size + bias, out, 0)
+
+    return write
+
+
 def _write_counted(kind: tuple[Any, ...]) -> Write:
     """STR and BYTES."""
-    is_text, high = kind[0] == STR, kind[5]
-    write_size = _write_number(kind)
+    is_text = kind[0] == STR
+    write_size = _size_writer(kind, "bytes")
 
     def write(value: Any, out: bytearray, depth: int) -> None:
         if is_text:
@@ -187,9 +215,7 @@ def _write_counted(kind: tuple[Any, ...]) -> Write:
         else:
             value = _contiguous(value)
             size = value.nbytes
-        if size > high:
-            raise Refused(errors.record_size, size, high, "bytes")
-        write_size(size, out, depth)
+        write_size(size, out)
         out += value
 
     return write
@@ -213,9 +239,11 @@ def _write_fixed(kind: tuple[Any, ...]) -> Write:
 
 
 def _write_list(kind: tuple[Any, ...]) -> Write:
-    high, item = kind[5], kind[6]
-    write_count, write_item = _write_number(kind), writer(item)
-    code = code_of(item)
+    return _write_items(_size_writer(kind, "items"), kind[6])
+
+
+def _write_items(write_count: WriteSize, item: tuple[Any, ...]) -> Write:
+    write_item, code = writer(item), code_of(item)
 
     def write(value: Any, out: bytearray, depth: int) -> None:
         if not isinstance(value, (list, tuple)):
@@ -223,9 +251,7 @@ def _write_list(kind: tuple[Any, ...]) -> Write:
         # A subclass may give other answers than the list that it is.
         base: Any = list if isinstance(value, list) else tuple
         count = base.__len__(value)
-        if count > high:
-            raise Refused(errors.record_size, count, high, "items")
-        write_count(count, out, depth)
+        write_count(count, out)
         if code:
             try:
                 made = struct.pack(f"{code[0]}{count}{code[1]}", *base.__iter__(value))
@@ -251,8 +277,11 @@ def _write_list(kind: tuple[Any, ...]) -> Write:
 
 
 def _write_array(kind: tuple[Any, ...]) -> Write:
-    high, item, typecode = kind[5:]
-    write_count, write_list = _write_number(kind), _write_list(kind)
+    return _write_numbers(_size_writer(kind, "items"), *kind[6:])
+
+
+def _write_numbers(write_count: WriteSize, item: tuple[Any, ...], typecode: str) -> Write:
+    write_list = _write_items(write_count, item)
     width: int = item[1]
     little = item[3][2] if item[0] == NUMBER else item[4]
     swaps = width > 1 and little != NATIVE_LITTLE
@@ -264,10 +293,7 @@ def _write_array(kind: tuple[Any, ...]) -> Write:
         view = _contiguous(value)
         if _format(view) != _KINDS[typecode] or view.itemsize != width:
             raise Refused(errors.record_items, typecode, value)
-        count = view.nbytes // width
-        if count > high:
-            raise Refused(errors.record_size, count, high, "items")
-        write_count(count, out, depth)
+        write_count(view.nbytes // width, out)
         if swaps:
             values = array(typecode, view.tobytes())
             values.byteswap()
@@ -294,6 +320,140 @@ def _write_record(kind: tuple[Any, ...]) -> Write:
         program.write(value, out, depth + 1)
 
     return write
+
+
+# --- what sequences.py declares ---
+
+
+def _or_null(kind: tuple[Any, ...], limits: tuple[Any, ...], write: Write) -> Write:
+    """The same, but None is a number of its own."""
+    null = limits[2]
+    if null is None:
+        return write
+    write_number = _write_number(kind)
+
+    def write_or_null(value: Any, out: bytearray, depth: int) -> None:
+        if value is None:
+            write_number(null, out, depth)
+        else:
+            write(value, out, depth)
+
+    return write_or_null
+
+
+def _encoder(encoding: str) -> Callable[[Any], Any]:
+    """What makes bytes of a text; without an encoding, of a buffer."""
+    if not encoding:
+        return lambda value: bytes(_contiguous(value))
+    name = encoding.upper()
+
+    def encode(value: Any) -> bytes:
+        if not isinstance(value, str):
+            raise Refused(errors.record_type, "a str", value)
+        try:
+            # A subclass may give other answers than the text that it is.
+            return _mutf8.encode(str.__str__(value)) if encoding == "mutf-8" else str.encode(value, encoding)
+        except UnicodeEncodeError as error:
+            raise Refused(errors.record_text, error, name) from None
+
+    return encode
+
+
+def _write_sized(kind: tuple[Any, ...]) -> Write:
+    """TEXT, BINARY and VIEW."""
+    encoding, align, limits = kind[6:]
+    write_size, encode = _size_writer(kind, "bytes", limits), _encoder(encoding)
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        made = encode(value)
+        write_size(len(made), out)
+        out += made
+        out += bytes(-len(made) % align)
+
+    return _or_null(kind, limits, write)
+
+
+def _write_listed(kind: tuple[Any, ...]) -> Write:
+    limits = kind[7]
+    return _or_null(kind, limits, _write_items(_size_writer(kind, "items", limits), kind[6]))
+
+
+def _write_arrayed(kind: tuple[Any, ...]) -> Write:
+    limits = kind[8]
+    return _or_null(kind, limits, _write_numbers(_size_writer(kind, "items", limits), kind[6], kind[7]))
+
+
+def _exactly(count: int) -> WriteSize:
+    """What writes no number, but wants `count` items."""
+
+    def check(size: int, out: bytearray) -> None:
+        if size != count:
+            raise Refused(errors.record_exact, size, count, "items")
+
+    return check
+
+
+def _write_repeat(kind: tuple[Any, ...]) -> Write:
+    return _write_items(_exactly(kind[3]), kind[4])
+
+
+def _write_row(kind: tuple[Any, ...]) -> Write:
+    return _write_numbers(_exactly(kind[3]), kind[4], kind[5])
+
+
+def _write_cstr(kind: tuple[Any, ...]) -> Write:
+    unit, encoding, most = kind[1], kind[3], kind[4]
+    encode, nul = _encoder(encoding), bytes(unit)
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        made = encode(value)
+        if 0 <= most < len(made):
+            raise Refused(errors.record_size, len(made), most, "bytes")
+        found = made.find(nul)
+        while found >= 0 and found % unit:
+            found = made.find(nul, found + 1)
+        if found >= 0:
+            raise Refused(errors.record_nul, found)
+        out += made
+        out += nul
+
+    return write
+
+
+def _write_padded(kind: tuple[Any, ...]) -> Write:
+    """FIXED."""
+    width, encode, pad = kind[1], _encoder(kind[3]), kind[4]
+    unit = len(pad)
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        made = encode(value)
+        size = len(made)
+        if not pad and size != width:
+            raise Refused(errors.record_exact, size, width, "bytes")
+        if size > width:
+            raise Refused(errors.record_size, size, width, "bytes")
+        if pad:
+            if size >= unit and made[size - unit :] == pad:
+                raise Refused(errors.record_padded, pad)
+            made += pad * ((width - size) // unit)
+        out += made
+
+    return write
+
+
+def _write_codec(kind: tuple[Any, ...]) -> Write:
+    least, pack = kind[1], kind[3]
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        made = pack(value)
+        if not isinstance(made, bytes) or len(made) < least:
+            raise Refused(errors.record_hook, made, least)
+        out += made
+
+    return write
+
+
+# --- what structure.py declares ---
 
 
 def _write_choice(kind: tuple[Any, ...]) -> Write:
@@ -381,4 +541,14 @@ _WRITERS = {
     WHEN: lambda kind: writer(kind[3]),
     BITS: lambda kind: _write_number((*kind[:4], 0, _U64)),
     SIZE: _write_size,
+    TEXT: _write_sized,
+    BINARY: _write_sized,
+    VIEW: _write_sized,
+    LISTED: _write_listed,
+    ARRAYED: _write_arrayed,
+    CSTR: _write_cstr,
+    FIXED: _write_padded,
+    REPEAT: _write_repeat,
+    ROW: _write_row,
+    CODEC: _write_codec,
 }

@@ -30,7 +30,7 @@ __all__ = ["Counted", "Fault", "Leaf", "Scanned", "Unfinished", "compile_plan"]
 
 FIXED, COUNTED, SCANNED, TAGGED, UNTIL_EOF, CUSTOM, PREAMBLE = range(7)
 ENCLOSED, DOTTED = 10, 17
-UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED = range(1, 10)
+UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED, ZIGZAG, SLEB128 = range(1, 12)
 BODY, REST, FIELD, WHOLE = range(4)
 
 TOO_LARGE, NEGATIVE, SHORT, DIGIT, ZERO, LONG, OVERFLOW = -1, -2, -3, -4, -5, -6, -7
@@ -129,6 +129,8 @@ class _Field:
         self.forms: list[int] = {
             LEB128: list(range(1, self.width + 1)),
             VLQ: list(range(1, self.width + 1)),
+            ZIGZAG: list(range(1, self.width + 1)),
+            SLEB128: list(range(1, self.width + 1)),
             DIGITS_END: [n + len(self.end) for n in range(1, self.width + 1)],
             QUIC: [1, 2, 4, 8],
             BER: [1, 2, 3, 4, 5],
@@ -150,6 +152,11 @@ class _Field:
             return self._read_tiered(data, at, have)
         if kind in (LEB128, VLQ):
             return self._read_base128(data, at, have)
+        if kind == ZIGZAG:
+            coded, width, _ = self._read_base128(data, at, have)
+            return coded >> 1 ^ -(coded & 1), width, False
+        if kind == SLEB128:
+            return self._read_sleb128(data, at, have)
         if kind == DIGITS_END:
             return self._read_digits_end(data, at, have, ceiling)
         if kind == QUIC:
@@ -163,6 +170,8 @@ class _Field:
                 return octets, 1, False
             if not 1 <= octets <= 4:
                 raise Fault(INDEFINITE, data[at], 1)
+            if self.canonical and have > 1 and (data[at + 1] < 0x80 if octets == 1 else data[at + 1] == 0):
+                raise Fault(CANONICAL, data[at], 2)
             if have < 1 + octets:
                 raise _Short(1 + octets)
             return int.from_bytes(data[at + 1 : at + 1 + octets], "big"), 1 + octets, False
@@ -173,18 +182,33 @@ class _Field:
         return int.from_bytes(data[at : at + width], "little" if little else "big", signed=signed)
 
     def _read_base128(self, data: Bytes, at: int, have: int) -> tuple[int, int, bool]:
-        lowest_first = self.kind == LEB128
+        lowest_first = self.kind != VLQ
         value = 0
         for i in range(have):
             byte = data[at + i]
             group = byte & 0x7F
-            if (i == 9 and group > 1) if lowest_first else value > _U64 >> 7:
+            if group << 7 * i & ~(self.mask or _U64) if lowest_first else value > _U64 >> 7:
                 raise Fault(OVERFLOW, self.width, i + 1)
             value = value | group << 7 * i if lowest_first else value << 7 | group
             if byte < 0x80:
                 if self.canonical and i and (group == 0 if lowest_first else data[at] == 0x80):
                     raise Fault(CANONICAL, self.width, i + 1)
                 return value, i + 1, False
+            if i + 1 == self.width:
+                raise Fault(LONG, self.width, i + 1)
+        raise _Short(have + 1)
+
+    def _read_sleb128(self, data: Bytes, at: int, have: int) -> tuple[int, int, bool]:
+        value = 0
+        for i in range(have):
+            byte = data[at + i]
+            group = byte & 0x7F
+            # Of the tenth group 63 and more are all sign.
+            if i == 9 and group not in (0, 0x7F):
+                raise Fault(OVERFLOW, self.width, i + 1)
+            value |= group << 7 * i
+            if byte < 0x80:
+                return value - (1 << 7 * (i + 1) if group & 0x40 else 0), i + 1, False
             if i + 1 == self.width:
                 raise Fault(LONG, self.width, i + 1)
         raise _Short(have + 1)
@@ -267,8 +291,13 @@ class _Field:
             if value > self.mask >> self.shift >> self.signed:
                 return None
             return (free_bits | value << self.shift).to_bytes(width, self.order)
-        if kind in (LEB128, VLQ):
-            if value >> 7 * width:
+        if kind == ZIGZAG:
+            value = value << 1 ^ value >> 63
+        if kind in (LEB128, VLQ, ZIGZAG, SLEB128):
+            if kind == SLEB128:
+                if value >> 7 * width - 1 not in (0, -1):
+                    return None
+            elif value >> 7 * width or self.mask and value > self.mask:
                 return None
             groups = [value >> 7 * i & 0x7F for i in range(width)]
             if kind == VLQ:
@@ -666,7 +695,7 @@ def _write_loop(leaf: Counted) -> Any:
                 f"here += {first}",
             )
         ]
-        if kind == TIERED:
+        if kind in (TIERED, ZIGZAG, SLEB128):
             lines += ["if value < 0: break"]
         if field.follow_size:
             lines += [f"after = {leaf.after + field.follow_size} if follows else {leaf.after}"]

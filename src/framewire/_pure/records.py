@@ -21,7 +21,6 @@ from .shape import (
     ONEOF,
     PAD,
     RECORD,
-    REST,
     SIZE,
     VALUELESS,
     WHEN,
@@ -31,6 +30,7 @@ from .shape import (
     code_of,
     short,
 )
+from .straight import STRAIGHT, pack_of, unpack_of
 from .unpacking import (
     ending_reader,
     ending_skipper,
@@ -60,6 +60,8 @@ class Program:
     def __init__(self, name: str, cls: type) -> None:
         self.name = name
         self.cls = cls
+        self._pack: Callable[[Any], bytes] = self._packed
+        self._unpack: Callable[[Buffer], Any] = self._unpacked
 
     def build(
         self,
@@ -72,6 +74,9 @@ class Program:
 
         `heeds`: whether it matters to it, or what it contains, that the bytes end where it ends. `required`:
         of an extensible record, how many fields it has at least; the others have `defaults`."""
+        self.fields = fields
+        self.straight = required < 0 and all(kind[0] < STRAIGHT for _, kind in fields)
+        self.frozen = any("__setattr__" in one.__dict__ for one in self.cls.__mro__[:-1])
         made: dict[str, Any] = {
             "names": [name for name, _ in fields],
             "errors": errors,
@@ -87,9 +92,7 @@ class Program:
             "lacking": _lacking,
             "mend": _mend,
             "StructError": struct.error,
-            "packed": self._packed,
-            "unpacked": self._unpacked,
-            "frozen": any("__setattr__" in one.__dict__ for one in self.cls.__mro__[:-1]),
+            "frozen": self.frozen,
         }
         for i, (name, kind) in enumerate(fields):
             made |= {f"read_{i}": reader(kind), f"write_{i}": writer(kind), f"skip_{i}": skipper(kind)}
@@ -104,11 +107,12 @@ class Program:
         self.read_ending: Read = made.get("read_ending", self.read)
         self.skip_ending: Skip = made.get("skip_ending", self.skip)
         self.noting = source.noting
-        self._pack: Callable[[Any], bytes] = made["pack"]
-        self._unpack: Callable[[Buffer], Any] = made["unpack"]
 
     def calls(self) -> dict[str, Any]:
         """What the record class is to be given, by name: methods of its instances, and of itself."""
+
+        def pack(record: Any) -> bytes:
+            return self._packed(record)
 
         def pack_into(record: Any, buffer: Buffer, offset: SupportsIndex = 0) -> int:
             return self.pack_into(record, buffer, offset)
@@ -119,8 +123,10 @@ class Program:
         def size_of(record: Any) -> int:
             return self.size_of(record)
 
+        if self.straight:
+            self._pack, self._unpack = pack_of(self, pack), unpack_of(self, self._unpacked)
         return {
-            "pack": self._pack,
+            "pack": self._pack if self.straight else pack,
             "pack_into": pack_into,
             "append_to": append_to,
             "size_of": size_of,
@@ -314,11 +320,11 @@ class _Source:
             made[f"default_{i}"] = defaults[i]
 
     def text(self, heeds: bool) -> str:
-        """The functions `read`, `write`, `skip`, `pack` and `unpack`, and two more of what heeds its end."""
+        """The functions `read`, `write` and `skip`, and two more of what heeds its end."""
         lines = [*self.read("read", False), *self.write(), *self.skip("skip", False)]
         if heeds and self.sized < 0:
             lines += [*self.read("read_ending", True), *self.skip("skip_ending", True)]
-        return "\n".join([*lines, *self._whole()])
+        return "\n".join(lines)
 
     def noting(self, wanted: tuple[Path, ...]) -> Any:
         """`skip` that gives the numbers at `wanted`, too."""
@@ -340,9 +346,9 @@ class _Source:
     def _optional(self, i: int, known: bool) -> bool:
         """Whether the bytes may end before field i, whose default then stands for it."""
         kind = self.fields[i][1]
+        kind = kind[3] if kind[0] == WHEN else kind
         # What may have no bytes is there without any.
-        nothing = kind[0] in (REST, RECORD) and kind[1] == 0
-        return known and i >= self.required and not nothing
+        return known and i >= self.required and (kind[1] > 0 or kind[0] == BITS)
 
     def _default(self, i: int) -> str:
         copied = isinstance(self.made[f"default_{i}"], (list, bytearray)) or hasattr(
@@ -606,27 +612,6 @@ class _Source:
             lines = [f"if {condition}:", *(f" {line}" for line in lines), "else:", " pass"]
             lines += [f" {note} = None" for note in notes.values()]
         return lines
-
-    def _whole(self) -> list[str]:
-        """`pack` and `unpack`: where one run is all there is, the commonest arguments take a short way."""
-        pack = ["def pack(record):", " return packed(record)"]
-        unpack = ["def unpack(data):", " return unpacked(data)"]
-        count = len(self.fields)
-        if count > 1 and len(_run(self.fields, 0)) == count:
-            size = self._layout(0, count)
-            slots = [(i, name) for i, (name, kind) in enumerate(self.fields) if kind[0] != PAD]
-            values = ", ".join(f"record.{name}" for _, name in slots)
-            pack[1:1] = [" if type(record) is cls:", "  try:", f"   return pack_0_{count}({values})"]
-            pack[4:4] = ["  except (StructError, OverflowError, AttributeError): pass"]
-            targets = "".join(f"v{i}, " for i, _ in slots)
-            unpack[1:1] = [
-                f" if type(data) is bytes and len(data) == {size}:",
-                f"  {targets or '()'} = unpack_0_{count}(data)",
-                "  record = new(cls)",
-                *(f" {line}" for line in self._fill(slots)),
-                "  return record",
-            ]
-        return [*pack, *unpack]
 
 
 def _path(text: str) -> Path:

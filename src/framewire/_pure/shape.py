@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Path: TypeAlias = tuple[str, ...]  # names of fields, from a record inwards
 
 NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM = range(12)
+TEXT, BINARY, VIEW, LISTED, ARRAYED, CSTR, FIXED, REPEAT, ROW, CODEC = range(20, 30)
 ONEOF, WHEN, BITS, SIZE = range(40, 44)
 VALUELESS = (CONST, PAD, SIZE)
 

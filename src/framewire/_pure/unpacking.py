@@ -9,27 +9,37 @@ from __future__ import annotations
 import struct
 from array import array
 
-from .. import errors
+from .. import _mutf8, errors
 from .plan import BER, LEB128, QUIC, UINT, VLQ, Fault, _Field, _Short
 from .shape import (
     ARRAY,
+    ARRAYED,
+    BINARY,
     BITS,
     BOOL,
     BYTES,
+    CODEC,
     CONST,
+    CSTR,
     ENUM,
     FAR,
+    FIXED,
     FLOAT,
     FLOATS,
     LIST,
+    LISTED,
     NATIVE_LITTLE,
     NUMBER,
     ONEOF,
     PAD,
     RECORD,
+    REPEAT,
     REST,
+    ROW,
     SIZE,
     STR,
+    TEXT,
+    VIEW,
     WHEN,
     More,
     Wrong,
@@ -39,11 +49,14 @@ from .shape import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .shape import Path, Read, Skip
 
 _U64 = (1 << 64) - 1
+# The count of what is not there.
+NULL = -1
 # Below it, the first byte of a number is the number itself.
 ITSELF = {LEB128: 0x80, VLQ: 0x80, BER: 0x80, QUIC: 0x40}
 
@@ -94,7 +107,7 @@ def _read_number(kind: tuple[Any, ...]) -> Read:
             raise short(at, size, lacking.width) from None
         except Fault as fault:
             raise Wrong(fault.code, at) from None
-        if value < 0:
+        if value < 0 and not signed:
             raise Wrong(-2, at)
         return value, at + length
 
@@ -153,7 +166,7 @@ def _read_counted(kind: tuple[Any, ...]) -> Read:
         try:
             return str(data[at:end], "utf-8"), end
         except UnicodeDecodeError as error:
-            raise Wrong(errors.TEXT, at + error.start, data[at + error.start]) from None
+            raise Wrong(errors.TEXT, at + error.start, data[at + error.start], "UTF-8") from None
 
     return read
 
@@ -189,13 +202,18 @@ def _read_pad(kind: tuple[Any, ...]) -> Read:
 
 
 def _read_list(kind: tuple[Any, ...]) -> Read:
-    item = kind[6]
-    read_count, read_item = _read_number(kind), reader(item)
+    return _read_items(_read_number(kind), kind[6])
+
+
+def _read_items(read_count: Read, item: tuple[Any, ...]) -> Read:
+    read_item = reader(item)
     least: int = item[1]
     code = code_of(item)
 
-    def read(data: Any, at: int, size: int, depth: int) -> tuple[list[Any], int]:
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[list[Any] | None, int]:
         count, at = read_count(data, at, size, depth)
+        if count == NULL:
+            return None, at
         if code and at + count * least <= size:
             values = struct.unpack_from(f"{code[0]}{count}{code[1]}", data, at)
             return list(values), at + count * least
@@ -215,14 +233,18 @@ def _read_list(kind: tuple[Any, ...]) -> Read:
 
 
 def _read_array(kind: tuple[Any, ...]) -> Read:
-    item, typecode = kind[6:]
-    read_count = _read_number(kind)
+    return _read_numbers(_read_number(kind), *kind[6:])
+
+
+def _read_numbers(read_count: Read, item: tuple[Any, ...], typecode: str) -> Read:
     width: int = item[1]
     little = item[3][2] if item[0] == NUMBER else item[4]
     swaps = width > 1 and little != NATIVE_LITTLE
 
     def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
         count, at = read_count(data, at, size, depth)
+        if count == NULL:
+            return None, at
         left = size - at
         if count * width > left:
             wrong = short(at + left // width * width, size, width)
@@ -249,6 +271,161 @@ def _read_record(kind: tuple[Any, ...]) -> Read:
     return read
 
 
+# --- what sequences.py declares ---
+
+
+def _read_size(kind: tuple[Any, ...], limits: tuple[Any, ...], unit: str) -> Read:
+    """The number of bytes or items that a number in front says; NULL for none."""
+    read_number = _read_number(kind)
+    most, bias, null, _ = limits
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[int, int]:
+        number, end = read_number(data, at, size, depth)
+        if number == null:
+            return NULL, end
+        count = number - bias
+        if count < 0:
+            raise Wrong(-2, at)
+        if count > most:
+            raise Wrong(errors.LIMIT, at, f"{count} {unit}", most)
+        return count, end
+
+    return read
+
+
+def _decoder(encoding: str) -> Callable[[Any, int, int], Any]:
+    """What makes the text, or bytes, of data[at:end]."""
+    name = encoding.upper()
+
+    def decode(data: Any, at: int, end: int) -> str:
+        try:
+            if encoding == "mutf-8":
+                return _mutf8.decode(bytes(data[at:end]))
+            return str(data[at:end], encoding)
+        except UnicodeDecodeError as error:
+            raise Wrong(errors.TEXT, at + error.start, data[at + error.start], name) from None
+
+    return decode if encoding else lambda data, at, end: bytes(data[at:end])
+
+
+def _read_sized(kind: tuple[Any, ...]) -> Read:
+    """TEXT, BINARY and VIEW."""
+    encoding, align, limits = kind[6:]
+    read_size, decode = _read_size(kind, limits, "bytes"), _decoder(encoding)
+    is_view = kind[0] == VIEW
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        count, at = read_size(data, at, size, depth)
+        if count == NULL:
+            return None, at
+        end = at + count
+        after = end + -count % align
+        if after > size:
+            raise short(at, size, after - at)
+        _check_padding(data, end, after)
+        return memoryview(data)[at:end] if is_view else decode(data, at, end), after
+
+    return read
+
+
+def _check_padding(data: Any, at: int, end: int) -> None:
+    for place in range(at, end):
+        if data[place]:
+            raise Wrong(errors.PADDING, place, data[place])
+
+
+def _read_listed(kind: tuple[Any, ...]) -> Read:
+    return _read_items(_read_size(kind, kind[7], "items"), kind[6])
+
+
+def _read_arrayed(kind: tuple[Any, ...]) -> Read:
+    return _read_numbers(_read_size(kind, kind[8], "items"), kind[6], kind[7])
+
+
+def _read_repeat(kind: tuple[Any, ...]) -> Read:
+    count = kind[3]
+    return _read_items(lambda data, at, size, depth: (count, at), kind[4])
+
+
+def _read_row(kind: tuple[Any, ...]) -> Read:
+    count = kind[3]
+    return _read_numbers(lambda data, at, size, depth: (count, at), kind[4], kind[5])
+
+
+def _ender(kind: tuple[Any, ...]) -> Callable[[Any, int, int], int]:
+    """What finds the NUL of a CSTR."""
+    unit, most = kind[1], kind[4] - kind[4] % kind[1]
+    nul = bytes(unit)
+
+    def find(data: Any, at: int, size: int) -> int:
+        stop = size if most < 0 else min(size, at + most + unit)
+        window = 64
+        start = at
+        while start < stop:
+            # A buffer cannot be searched, and a copy of all of it for each string would be too much.
+            part = bytes(data[start : min(start + window, stop)])
+            found = part.find(nul)
+            while found >= 0 and found % unit:
+                found = part.find(nul, found + 1)
+            if found >= 0:
+                return start + found
+            start += len(part) - len(part) % unit or unit
+            window *= 2
+        if 0 <= most <= size - at - unit:
+            raise Wrong(errors.UNENDED, at, kind[4])
+        raise short(at, size, (size - at) // unit * unit + unit)
+
+    return find
+
+
+def _read_cstr(kind: tuple[Any, ...]) -> Read:
+    unit, find, decode = kind[1], _ender(kind), _decoder(kind[3])
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        end = find(data, at, size)
+        return decode(data, at, end), end + unit
+
+    return read
+
+
+def _read_fixed(kind: tuple[Any, ...]) -> Read:
+    width, pad, decode = kind[1], kind[4], _decoder(kind[3])
+    unit = len(pad)
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        end = after = at + width
+        if end > size:
+            raise short(at, size, width)
+        while pad and end > at and data[end - unit : end] == pad:
+            end -= unit
+        return decode(data, at, end), after
+
+    return read
+
+
+def _read_codec(kind: tuple[Any, ...]) -> Read:
+    least, unpack_from = kind[1], kind[4]
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        if at + least > size:
+            raise short(at, size, least)
+        try:
+            made = unpack_from(memoryview(data)[:size], at)
+        except EOFError:
+            raise short(at, size, size - at + 1) from None
+        end = made[1] if isinstance(made, tuple) and len(made) == 2 else None
+        if not isinstance(end, int) or not at + least <= end <= FAR:
+            raise Wrong(errors.HOOK, at, errors.shown_end(made), at + least)
+        if end > size:
+            raise short(at, size, end - at)
+        return made[0], int(end)
+
+    return read
+
+
+# --- what structure.py declares ---
+
+
 def _read_choice(kind: tuple[Any, ...]) -> Read:
     read_tag, programs = _read_number(kind), dict(kind[6])
 
@@ -264,7 +441,7 @@ def _read_choice(kind: tuple[Any, ...]) -> Read:
     return read
 
 
-def _read_size(kind: tuple[Any, ...]) -> Read:
+def _read_own_size(kind: tuple[Any, ...]) -> Read:
     """How many bytes follow it in its record."""
     read_number, plus = _read_number(kind), kind[6]
 
@@ -275,21 +452,6 @@ def _read_size(kind: tuple[Any, ...]) -> Read:
         return number - plus, end
 
     return read
-
-
-def peeker(kind: tuple[Any, ...]) -> Read:
-    """A reader that raises More where bytes are missing."""
-    read = reader(kind)
-
-    def peek(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
-        try:
-            return read(data, at, size, depth)
-        except Wrong as wrong:
-            if wrong.code == errors.SHORT:
-                raise More(wrong.a - wrong.b) from None  # type: ignore[operator]
-            raise
-
-    return peek
 
 
 def noting_skipper(kind: tuple[Any, ...], wanted: tuple[Path, ...]) -> Any:
@@ -364,20 +526,44 @@ _READERS = {
     ARRAY: _read_array,
     RECORD: _read_record,
     ENUM: _read_enum,
+    TEXT: _read_sized,
+    BINARY: _read_sized,
+    VIEW: _read_sized,
+    LISTED: _read_listed,
+    ARRAYED: _read_arrayed,
+    CSTR: _read_cstr,
+    FIXED: _read_fixed,
+    REPEAT: _read_repeat,
+    ROW: _read_row,
+    CODEC: _read_codec,
     ONEOF: _read_choice,
     WHEN: lambda kind: reader(kind[3]),
     BITS: _read_number,
-    SIZE: _read_size,
+    SIZE: _read_own_size,
 }
 
 
 # --- passing over ---------------------------------------------------------------------------------------
 
 
+def _or_more(read: Read) -> Read:
+    """The same, but More where bytes are missing."""
+
+    def skip(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        try:
+            return read(data, at, size, depth)
+        except Wrong as wrong:
+            if wrong.code == errors.SHORT:
+                raise More(wrong.a - wrong.b) from None  # type: ignore[operator]
+            raise
+
+    return skip
+
+
 def _skip_read(kind: tuple[Any, ...]) -> Skip:
     """By reading: what is short of bytes tells of how many."""
-    peek = peeker(kind)
-    return lambda data, at, size, depth: peek(data, at, size, depth)[1]
+    read = _or_more(reader(kind))
+    return lambda data, at, size, depth: read(data, at, size, depth)[1]
 
 
 def _skip_plain(kind: tuple[Any, ...]) -> Skip:
@@ -395,13 +581,8 @@ def _skip_number(kind: tuple[Any, ...]) -> Skip:
     return _skip_plain(kind) if kind[3][0] == UINT else _skip_read(kind)
 
 
-def _skip_count(kind: tuple[Any, ...]) -> Read:
-    """A count, or More."""
-    return peeker((NUMBER, *kind[1:6]))
-
-
 def _skip_counted(kind: tuple[Any, ...]) -> Skip:
-    skip_count = _skip_count(kind)
+    skip_count = _or_more(_read_number(kind))
 
     def skip(data: Any, at: int, size: int, depth: int) -> int:
         count, at = skip_count(data, at, size, depth)
@@ -419,13 +600,18 @@ def _skip_rest(kind: tuple[Any, ...]) -> Skip:
 
 def _skip_list(kind: tuple[Any, ...]) -> Skip:
     """LIST and ARRAY."""
-    item = kind[6]
+    return _skip_items(_read_number(kind), kind[6])
+
+
+def _skip_items(read_count: Read, item: tuple[Any, ...]) -> Skip:
     least: int = item[1]
-    skip_count, plain = _skip_count(kind), item[2]
-    skip_item = skipper(item)
+    plain: bool = item[2]
+    skip_count, skip_item = _or_more(read_count), skipper(item)
 
     def skip(data: Any, at: int, size: int, depth: int) -> int:
         count, at = skip_count(data, at, size, depth)
+        if count == NULL:
+            return at
         need: int = count * least
         if need > size - at:
             raise More(min(need, FAR) - (size - at))
@@ -444,6 +630,43 @@ def _skip_list(kind: tuple[Any, ...]) -> Skip:
     return skip
 
 
+def _skip_sized(kind: tuple[Any, ...]) -> Skip:
+    """TEXT, BINARY and VIEW."""
+    align = kind[7]
+    skip_size = _or_more(_read_size(kind, kind[8], "bytes"))
+
+    def skip(data: Any, at: int, size: int, depth: int) -> int:
+        count, at = skip_size(data, at, size, depth)
+        if count == NULL:
+            return at
+        need: int = count + -count % align
+        if need > size - at:
+            raise More(min(need, FAR) - (size - at))
+        _check_padding(data, at + count, at + need)
+        return at + need
+
+    return skip
+
+
+def _skip_listed(kind: tuple[Any, ...]) -> Skip:
+    return _skip_items(_read_size(kind, kind[7], "items"), kind[6])
+
+
+def _skip_arrayed(kind: tuple[Any, ...]) -> Skip:
+    return _skip_items(_read_size(kind, kind[8], "items"), kind[6])
+
+
+def _skip_repeat(kind: tuple[Any, ...]) -> Skip:
+    count = kind[3]
+    return _skip_items(lambda data, at, size, depth: (count, at), kind[4])
+
+
+def _skip_cstr(kind: tuple[Any, ...]) -> Skip:
+    unit, find = kind[1], _ender(kind)
+    read = _or_more(lambda data, at, size, depth: (None, find(data, at, size) + unit))
+    return lambda data, at, size, depth: read(data, at, size, depth)[1]
+
+
 def _skip_record(kind: tuple[Any, ...]) -> Skip:
     program = kind[3]
 
@@ -456,7 +679,7 @@ def _skip_record(kind: tuple[Any, ...]) -> Skip:
 
 
 def _skip_choice(kind: tuple[Any, ...]) -> Skip:
-    skip_tag, programs = _skip_count(kind), dict(kind[6])
+    skip_tag, programs = _or_more(_read_number(kind)), dict(kind[6])
 
     def skip(data: Any, at: int, size: int, depth: int) -> int:
         tag, start = skip_tag(data, at, size, depth)
@@ -483,11 +706,26 @@ _SKIPPERS = {
     ARRAY: _skip_list,
     RECORD: _skip_record,
     ENUM: _skip_read,
+    TEXT: _skip_sized,
+    BINARY: _skip_sized,
+    VIEW: _skip_sized,
+    LISTED: _skip_listed,
+    ARRAYED: _skip_arrayed,
+    CSTR: _skip_cstr,
+    FIXED: _skip_plain,
+    REPEAT: _skip_repeat,
+    ROW: _skip_plain,
+    CODEC: _skip_read,
     ONEOF: _skip_choice,
     WHEN: lambda kind: skipper(kind[3]),
     BITS: _skip_number,
     SIZE: _skip_read,
 }
+
+
+def peeker(kind: tuple[Any, ...]) -> Read:
+    """A reader that raises More where bytes are missing."""
+    return _or_more(reader(kind))
 
 
 def ending_skipper(kind: tuple[Any, ...]) -> Skip:
