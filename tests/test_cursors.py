@@ -51,6 +51,8 @@ def values_of(name: str) -> st.SearchStrategy[Any]:
         return st.integers(-kind.maximum - 1 if kind.spec[3] else 0, kind.maximum)
     if name.startswith("f"):
         return st.floats(width=int(name[1:3]), allow_nan=False)  # type: ignore[arg-type]
+    if name == "cstr":
+        return st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=9)
     return st.text(max_size=9) if name.startswith("str") else st.binary(max_size=9)
 
 

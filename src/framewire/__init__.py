@@ -18,6 +18,7 @@ from . import framings as _framings
 from . import sequences as _sequences
 from . import sockets as _sockets
 from . import streaming as _streaming
+from . import structure as _structure
 from . import stuffed as _stuffed
 from . import talk as _talk
 from . import text as _headed
@@ -31,6 +32,7 @@ from .protocols import *  # noqa: F403
 from .sequences import *  # noqa: F403
 from .sockets import *  # noqa: F403
 from .streaming import *  # noqa: F403
+from .structure import *  # noqa: F403
 from .stuffed import *  # noqa: F403
 from .talk import *  # noqa: F403
 from .text import *  # noqa: F403
@@ -38,6 +40,7 @@ from .text import *  # noqa: F403
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .cursors import *  # noqa: F403
+    from .headerframed import *  # noqa: F403
     from .packers import *  # noqa: F403
     from .records import *  # noqa: F403
     from .server import *  # noqa: F403
@@ -51,6 +54,8 @@ else:
             from . import cursors as module
         elif name in ("Packer", "Struct", "record"):
             from . import packers as module
+        elif name == "HeaderFramed":
+            from . import headerframed as module
         elif name in ("Server", "ServerStats", "serve"):
             from . import server as module
         else:
@@ -65,6 +70,7 @@ Encoder = _backend.codec.Encoder
 __all__ = ["Decoder", "Encoder", "backend", "byteorder", "protocols"]
 __all__ += _errors.__all__
 __all__ += _fields.__all__
+__all__ += _structure.__all__
 __all__ += _framings.__all__
 __all__ += _sequences.__all__
 __all__ += _stuffed.__all__
@@ -75,4 +81,4 @@ __all__ += _streaming.__all__
 __all__ += protocols.__all__
 __all__ += _sockets.__all__
 __all__ += ["Server", "ServerStats", "serve", "Record", "Messages"]  # noqa: F405
-__all__ += ["Packer", "Reader", "Struct", "Writer", "record"]  # noqa: F405
+__all__ += ["HeaderFramed", "Packer", "Reader", "Struct", "Writer", "record"]  # noqa: F405

@@ -488,6 +488,7 @@ MOST_LEVELS = 64
 
 # What can be wrong with a record's bytes. Negative codes are those of _MALFORMED, for numbers.
 SHORT, CONSTANT, TEXT, DEEP, BEHIND, TAG, MEMBER = range(1, 8)
+OUTGROWN, UNFILLED, UNCOUNTED, CRAMPED = range(20, 24)
 LIMIT, PADDING, UNENDED, HOOK = range(30, 34)
 _RECORD_FAULTS = {
     SHORT: ("truncated", "{a} bytes needed at offset {offset}, {b} left"),
@@ -497,6 +498,10 @@ _RECORD_FAULTS = {
     BEHIND: ("trailing-bytes", "{a} bytes too many at offset {offset}"),
     TAG: ("bad-tag", "the tag {a} at offset {offset} is not in the table"),
     MEMBER: ("bad-value", "{a} at offset {offset} is no {b}"),
+    OUTGROWN: ("bad-size", "{a} bytes needed at offset {offset}, {b} left of the size of the record"),
+    UNFILLED: ("bad-size", "{a} bytes of the size of the record are left over at offset {offset}"),
+    UNCOUNTED: ("bad-size", "the size {a} at offset {offset} is less than the {b} that it counts beside"),
+    CRAMPED: ("bad-size", "what the size at offset {offset} bounds needs {a} bytes more at least"),
     LIMIT: ("too-large", "{a} at offset {offset} are too many: at most {b}"),
     PADDING: ("bad-padding", "the byte 0x{a:02x} at offset {offset} is no padding"),
     UNENDED: ("too-large", "no NUL within {a} bytes from offset {offset} on"),
@@ -574,6 +579,17 @@ def record_size(record: str, parts: Iterable[str | int], size: int, limit: int, 
     """The error for more bytes or items than can be counted; `unit` is "bytes" or "items"."""
     text = f"{size} {unit} are too many: at most {limit}"
     return _record_refused(record, parts, text, size, limit)
+
+
+def record_denied(record: str, parts: Iterable[str | int], field: str, value: object) -> EncodeError:
+    """The error for a value where an earlier field says that there is none."""
+    text = f"{field} says that it is not there, so it must be None, not {type(value).__name__}"
+    return _record_refused(record, parts, text)
+
+
+def record_promised(record: str, parts: Iterable[str | int], field: str) -> EncodeError:
+    """The error for None where an earlier field says that there is a value."""
+    return _record_refused(record, parts, f"{field} says that it is there, so it cannot be None")
 
 
 def record_exact(record: str, parts: Iterable[str | int], size: int, exact: int, unit: str) -> EncodeError:

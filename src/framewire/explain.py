@@ -11,6 +11,7 @@ import re
 from contextlib import suppress
 
 from . import fields
+from ._lowering import is_record
 from .enclosed import Enclosed
 from .errors import DecodeError, FramewireError, Truncated
 from .fields import LengthType, digits, escape_bytes
@@ -25,6 +26,7 @@ from .framings import (
     Tagged,
     UntilEOF,
 )
+from .layout import explain_record
 from .protocols import PRESETS
 from .stuffed import COBS, HDLC, SLIP
 from .text import HeaderBlock
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from typing_extensions import Buffer
+
+    from .records import Record
 
     # (offset, width, what it is), and (where, its bytes, what they are)
     Row: TypeAlias = tuple[str, str, str]
@@ -58,8 +62,9 @@ _STUFFING = {
 }
 
 
-def explain(framing: Framing, data: Buffer | None = None) -> str:
+def explain(framing: Framing | type[Record], data: Buffer | None = None) -> str:
     """A drawing of `framing` as lines of ASCII text: fields, limits, an encoded example, the declaration.
+    Of a record class, it is the layout of a record, and `data` are the bytes of one.
 
     With `data`, any buffer that begins at the start of a stream, its frames are taken apart field by field;
     where the bytes break the framing, the text says where and why. Raises TypeError for what is no framing or
@@ -84,8 +89,10 @@ def explain(framing: Framing, data: Buffer | None = None) -> str:
     1          00 03                                 |..|              length 3: body of 1 byte
     3          49                                    |I|               body
     """
+    if is_record(framing):
+        return explain_record(framing, data)
     if not isinstance(framing, Framing):
-        raise TypeError(f"explain: {framing!r} is not a framing")
+        raise TypeError(f"explain: {framing!r} is not a framing, and no record class")
     lines = _declaration(framing)
     lines += ["", *_drawing(framing), "", *_behaviour(framing), *_example(framing)]
     if data is not None:

@@ -42,6 +42,7 @@ __all__ += ["array_u8", "array_u16", "array_u32", "array_varint"]
 UINT, LEB128, VLQ, QUIC, BER, DIGITS, DIGITS_END, HEXDIGITS, TIERED, ZIGZAG, SLEB128 = range(1, 12)
 # Kinds of FieldType, and the types that a record hands to a backend: see records.py.
 NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM = range(12)
+ONEOF, WHEN, BITS, SIZE = range(40, 44)
 TEXT, BINARY, VIEW, LISTED, ARRAYED, CSTR, FIXED, REPEAT, ROW, CODEC = range(20, 30)
 
 # Above ten digits no length can be real; a declaration may ask for more, up to what 64 bits hold.
@@ -66,6 +67,28 @@ class _Type:
 
     def __repr__(self) -> str:
         return self.call
+
+    def __or__(self, other: object) -> Either:
+        return Either((self, other))
+
+    def __ror__(self, other: object) -> Either:
+        return Either((other, self))
+
+
+class Either(_Type):
+    """What `u8 | None` is at run time; `__args__` as a union of classes has it."""
+
+    __slots__ = ("__args__", "call")
+
+    if TYPE_CHECKING:
+        __args__: tuple[object, ...]
+
+    def __init__(self, choices: tuple[object, ...]) -> None:
+        flat = [getattr(one, "__args__", (one,)) for one in choices]
+        args = tuple(one for some in flat for one in some)
+        object.__setattr__(self, "__args__", args)
+        shown = [one.__name__ if isinstance(one, type) else repr(one) for one in args]
+        object.__setattr__(self, "call", " | ".join(shown))
 
 
 class LengthType(_Type):

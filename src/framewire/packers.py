@@ -8,7 +8,6 @@ import sys
 
 from . import _backend, errors
 from ._layouts import row_of, rows, shown
-from ._lowering import measure
 from .errors import DeclarationError
 from .records import Record, RecordType
 
@@ -54,7 +53,8 @@ class Packer(_backend.packers.Row):
         parsed = rows("Packer", text, names, False)
         cls, fields = row_of("Packer", parsed)
         super().__init__("Packer", fields)
-        self._least, self._fixed, _ = measure(cls)
+        self._least: int = cls._layout.size[0]
+        self._fixed: bool = cls._layout.size[1]
         self._names = dict(names or {})
         self._text = " ".join(shown(kind if given is ... else given) for kind, _, given in parsed)
 

@@ -15,15 +15,29 @@ import sys
 from keyword import iskeyword
 
 from . import _backend, errors
-from ._lowering import Layout, Recorded, default_of, is_fixed, is_record, lowered, measure, resolve
+from ._lowering import Layout, Recorded, default_of, is_fixed, is_record, lowered, resolve
 from .errors import DeclarationError
-from .fields import CONST, LengthType, const, digits, enumerated, hexdigits, leb128, pad, tiered
+from .fields import (
+    CONST,
+    PAD,
+    LengthType,
+    const,
+    digits,
+    enumerated,
+    hexdigits,
+    leb128,
+    need_bool,
+    need_choice,
+    pad,
+    tiered,
+)
 from .sequences import array_of, binary, codec, cstring, fixed, list_of, repeat, string, view
+from .structure import bits, oneof, size, when
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
+    from typing import Any, overload
 
     from typing_extensions import Buffer, Self, dataclass_transform
 else:
@@ -58,6 +72,10 @@ _OURS = frozenset({"self", "_layout", "_program", "_constructor"})
         array_of,
         repeat,
         codec,
+        oneof,
+        when,
+        bits,
+        size,
     )
 )
 class RecordType(Recorded):
@@ -71,6 +89,8 @@ class RecordType(Recorded):
         *,
         frozen: bool = False,
         kw_only: bool = False,
+        byteorder: str = "big",
+        extensible: bool = False,
     ) -> RecordType:
         records = [base for base in bases if isinstance(base, RecordType)]
         if not records:
@@ -82,6 +102,9 @@ class RecordType(Recorded):
                 raise DeclarationError(f"{name}: {base.__name__} and {other.__name__} both have fields")
             if other._layout.frozen != frozen and (other._layout.annotations or other._layout.frozen):
                 raise DeclarationError(f"{name}: frozen must be what it is in {other.__name__}")
+            if other._layout.little != (byteorder == "little") and other._layout.annotations:
+                raise DeclarationError(f"{name}: byteorder must be what it is in {other.__name__}")
+        need_choice(name, "byteorder", byteorder, ("big", "little"))
         own = {
             key: value
             for key, value in namespace.get("__annotations__", {}).items()
@@ -112,8 +135,9 @@ class RecordType(Recorded):
         space["_layout"] = layout = Layout(names, annotations, given)
         layout.base, layout.own = base, frozenset(own)
         layout.frozen, layout.kw_only = frozen, kw_only
+        layout.little, layout.extensible = byteorder == "little", need_bool(name, "extensible", extensible)
         for key, value in given.items():
-            if is_fixed(value):
+            if is_fixed(value) and value.kind in (CONST, PAD):
                 space[key] = value.detail if value.kind == CONST else bytes(value.detail)
         if not kw_only:
             space.setdefault("__match_args__", names)
@@ -133,7 +157,9 @@ class RecordType(Recorded):
             layout.scope = frame.f_globals, {**seen, **inside, name: cls}
         return cls
 
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: bool) -> None:
+    def __init__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: object
+    ) -> None:
         super().__init__(name, bases, namespace)
 
     @property
@@ -149,8 +175,7 @@ class RecordType(Recorded):
         >>> Point.fixed_size, Named.fixed_size
         (8, None)
         """
-        lowered(cls)
-        least, fixed, _ = measure(cls)
+        least, fixed, _ = lowered(cls).size
         return least if fixed else None
 
     @property
@@ -171,8 +196,7 @@ class RecordType(Recorded):
     @property
     def min_size(cls) -> int:
         """The fewest bytes that a record of this class can have."""
-        lowered(cls)
-        return measure(cls)[0]
+        return lowered(cls).size[0]
 
 
 def _first_call(cls: RecordType, key: str) -> Any:
@@ -254,13 +278,16 @@ class Record(metaclass=RecordType):
     """The base class of records: annotate a class with field types, and it packs and unpacks.
 
     Byte order is the network's; a type that ends in `le` is little-endian. Class options: `frozen=True`
-    (no field can be set, hashable), `kw_only=True`. Fields have defaults as in any class. Records compare,
-    pickle and copy by the values of their fields. What a field may hold is checked when it is packed: then
+    (no field can be set, hashable), `kw_only=True`, `byteorder="little"` (for the integers and floats of this
+    class, also those that count or tag) and `extensible=True`: where the end is known (in `unpack`, in a
+    record with a `size`, and in what stands last there), further bytes are ignored, and fields with defaults
+    need not be there if nothing follows them. Fields have defaults as in any class. Records compare, pickle
+    and copy by the values of their fields. What a field may hold is checked when it is packed: then
     EncodeError names the field. Bytes that are no such record are RecordError: reason `truncated`,
-    `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-value` (of an enumeration), `bad-text` (not
-    in its encoding), `too-large` (more than max=), `bad-padding` (not zero), `bad-end` (of a codec) or
-    `too-deep` (more than 64 records within each other). A count is compared with the bytes that are left
-    before anything is allocated for it.
+    `trailing-bytes`, `bad-magic` (a constant), `bad-number`, `bad-tag`, `bad-size`, `bad-value` (of an
+    enumeration), `bad-text` (not in its encoding), `too-large` (more than max=), `bad-padding` (not zero),
+    `bad-end` (of a codec) or `too-deep` (more than 64 records within each other). A count is compared with
+    the bytes that are left before anything is allocated for it.
 
     >>> import framewire as fw
     >>> class Sample(fw.Record):
@@ -430,7 +457,8 @@ class Messages:
     """A codec for several record classes: a tag in front says which one a message is.
 
     `tag` is the type of the tag, a number; `table` maps each tag to its record class. Give it as `codec=` of
-    a connection. The table is copied, and thread-safe as nothing changes it.
+    a connection. The table is copied, and thread-safe as nothing changes it. `Messages(Login)` is the codec
+    of a single record class, without a tag.
 
     >>> import framewire as fw
     >>> class Login(fw.Record):
@@ -447,9 +475,21 @@ class Messages:
     framewire.errors.RecordError: Messages.tag: the tag 3 at offset 0 is not in the table
     """
 
-    def __init__(self, tag: type[int] | LengthType, table: Mapping[int, type[Record]]) -> None:
-        if not isinstance(tag, LengthType):
-            raise TypeError(f"Messages: tag must be the type of a number such as u8, not {tag!r}")
+    def __new__(cls, tag: Any, table: Mapping[int, type[Record]] | None = None) -> Messages:
+        chosen: Any = _Single if cls is Messages and table is None and is_record(tag) else cls
+        made: Messages = super().__new__(chosen)
+        return made
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(self, tag: type[Record]) -> None: ...
+        @overload
+        def __init__(self, tag: type[int] | LengthType, table: Mapping[int, type[Record]]) -> None: ...
+
+    def __init__(self, tag: Any, table: Any = None) -> None:
+        if not isinstance(tag, LengthType) or table is None:
+            raise TypeError(f"Messages: give the type of the tag, such as u8, and a table, not {tag!r}")
         self._tag: Any = RecordType("Messages", (Record,), {"__annotations__": {"tag": tag}})
         self._classes: dict[int, type[Record]] = dict(table)
         self._tags: dict[type[Record], bytes] = {}
@@ -493,3 +533,21 @@ class Messages:
         if end != size:
             raise errors.record_fault(errors.BEHIND, cls.__name__, (), end, size - end)
         return message
+
+
+class _Single(Messages):
+    """The codec of one record class."""
+
+    def __init__(self, tag: type[Record]) -> None:
+        self._only = tag
+
+    def __repr__(self) -> str:
+        return f"Messages({self._only.__name__})"
+
+    def encode(self, message: Record) -> bytes:
+        if not isinstance(message, self._only):
+            raise errors.record_type("Messages", (), f"a {self._only.__name__}", message)
+        return message.pack()
+
+    def decode(self, data: Buffer) -> Record:
+        return self._only.unpack(data)

@@ -132,3 +132,31 @@ match messages.decode(b""):
         assert_type(name, str)
     case _:
         pass
+
+
+# --- fields that decide about others --------------------------------------------------------------------
+
+
+class Frame(fw.Record, extensible=True, byteorder="little"):
+    length: int = fw.size(fw.u32, plus=4)
+    urgent: bool = fw.bits(1, of=fw.u8)
+    level: int = fw.bits(4, default=0)
+    what: Kind = fw.bits(3, default=Kind.PING)
+    body: Sample | Message = fw.oneof(fw.u8, {1: Sample, 2: Message}, default=None)
+    bodies: fw.list_u8[Sample | Message] = fw.oneof(fw.u8, {1: Sample, 2: Message}, default=[])
+    note: fw.str_u16 | None = fw.when("level", mask=1, default=None)
+    number: int | None = fw.when("urgent", type=fw.digits(4), default=None)
+
+
+frame = Frame(True, body=sample, bodies=[sample, message])
+assert_type(frame.urgent, bool)
+assert_type(frame.level, int)
+assert_type(frame.what, Kind)
+assert_type(frame.body, "Sample | Message")
+assert_type(frame.bodies, "list[Sample | Message]")
+assert_type(frame.note, "str | None")
+assert_type(frame.number, "int | None")
+Frame()  # type: ignore[call-arg]
+Frame(1)  # type: ignore[arg-type]
+Frame(True, body=report)  # type: ignore[arg-type]
+Frame(True, length=3)  # type: ignore[call-arg]

@@ -20,7 +20,7 @@ from libc.string cimport memcpy, memmove, memset
 
 from .packing cimport SMALL, begin_write, write_fields, write_whole
 from .shape cimport SHORT, Output, Shape, fw_walk, item_slot, lost
-from .unpacking cimport read_fields, read_record
+from .unpacking cimport begin_read, read_fields, read_record
 
 from .. import errors
 
@@ -109,10 +109,8 @@ cdef object read(Reader self, Shape shape):
     cdef PyObject *value = NULL
     if shape.keep is None:
         lost()
-    s.data = <const uint8_t *> self.held.buf
-    s.at, s.size = self.at, self.held.len
-    s.path.depth = s.path.count = 0
-    s.path.record = <PyObject *> shape.name
+    begin_read(shape, &s, self.source, <const char *> self.held.buf, self.held.len)
+    s.at = self.at
     if not shape.is_row:
         result = read_record(shape, &s)
     else:

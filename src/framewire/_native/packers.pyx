@@ -20,7 +20,7 @@ from libc.string cimport memcpy
 
 from .packing cimport SMALL, begin_write, write_fields
 from .shape cimport BEHIND, Output, Shape, fw_walk, item_slot, lost, wrong
-from .unpacking cimport missing, read_fields
+from .unpacking cimport begin_read, missing, read_fields
 
 from .. import errors
 
@@ -58,7 +58,7 @@ cdef class Row(Shape):
 
     def __init__(self, str name not None, tuple fields not None):
         Shape.__init__(self, name, tuple)
-        self.fill_table(fields)
+        self.fill_table(fields, False, -1, ())
 
     @property
     def program(self):
@@ -72,7 +72,7 @@ cdef class Row(Shape):
         offset = PyNumber_Index(offset)
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            begin_read(self, &s, <const char *> view.buf, view.len)
+            begin_read(self, &s, data, <const char *> view.buf, view.len)
             s.at = checked(offset, view.len)
             values = read_tuple(self, &s)
             return values, s.at
@@ -86,7 +86,7 @@ cdef class Row(Shape):
         offset = PyNumber_Index(offset)
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            begin_read(self, &s, <const char *> view.buf, view.len)
+            begin_read(self, &s, data, <const char *> view.buf, view.len)
             s.at = checked(offset, view.len)
             return missing(self, &s)
         finally:
@@ -99,13 +99,6 @@ cdef Py_ssize_t checked(object offset, Py_ssize_t size) except -1:
     return offset
 
 
-cdef inline void begin_read(Row self, fw_walk *s, const char *data, Py_ssize_t size) noexcept:
-    s.data = <const uint8_t *> data
-    s.size = size
-    s.at = s.path.depth = s.path.count = 0
-    s.path.record = <PyObject *> self.name
-
-
 cdef inline tuple read_tuple(Row self, fw_walk *s):
     cdef tuple values
     if self.keep is None:
@@ -115,9 +108,9 @@ cdef inline tuple read_tuple(Row self, fw_walk *s):
     return values
 
 
-cdef inline tuple read_whole(Row self, const char *data, Py_ssize_t size):
+cdef inline tuple read_whole(Row self, object source, const char *data, Py_ssize_t size):
     cdef fw_walk s
-    begin_read(self, &s, data, size)
+    begin_read(self, &s, source, data, size)
     values = read_tuple(self, &s)
     if s.at != s.size:
         wrong(&s, BEHIND, s.at, s.size - s.at)
@@ -127,10 +120,10 @@ cdef inline tuple read_whole(Row self, const char *data, Py_ssize_t size):
 cdef object unpack(Row self, object data):
     cdef Py_buffer view
     if PyBytes_CheckExact(data):
-        return read_whole(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        return read_whole(self, data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
-        return read_whole(self, <const char *> view.buf, view.len)
+        return read_whole(self, data, <const char *> view.buf, view.len)
     finally:
         PyBuffer_Release(&view)
 

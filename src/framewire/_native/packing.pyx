@@ -17,14 +17,15 @@ from cpython.object cimport PyObject, PyTypeObject
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from ._csrc cimport fw_field
 from ._python cimport PyFloat_Pack2, PyFloat_Pack4, PyList_GET_SIZE
 from .shape cimport (
-    ARRAY, ARRAYED, AS_BYTES, BOOL, BYTES, CODEC, CONST, CSTR, DEPTH, ENUM, FIXED, FLOAT, LATIN1, LIST,
-    LISTED, MUTF8, NUMBER, RECORD, REPEAT, REST, ROW, STR,
-    Output, Shape, fw_extent, fw_op, fw_step, lost, parts, wrong_range, wrong_size, wrong_type,
+    ARRAY, ARRAYED, AS_BYTES, BITS, BOOL, BYTES, CODEC, CONST, CSTR, DEPTH, ENUM, FIXED, FLOAT, LATIN1, LIST,
+    LISTED, MUTF8, NUMBER, ONEOF, RECORD, REPEAT, REST, ROW, SIZE, STR, WHEN,
+    Output, Shape, fw_extent, fw_op, fw_shape, fw_step, fw_way, lost, parts, wrong_range, wrong_size,
+    wrong_type,
 )
 
 from .. import _mutf8, errors
@@ -61,6 +62,7 @@ cdef extern from "Python.h":
         double ob_fval
     long long PyLong_AsLongLongAndOverflow(object, int *overflow) except? -1
     unsigned long long PyLong_AsUnsignedLongLong(object)
+    unsigned long long low_bits "PyLong_AsUnsignedLongLongMask"(object) except? 0xffffffff
 
 cdef extern from *:
     """
@@ -499,6 +501,43 @@ cdef int write_declared(Output *s, const fw_op *op, object value) except -1:
     return write_sized(s, op, value)
 
 
+# --- what structure.py declares ---
+
+cdef int write_bits(Output *s, const fw_op *op, object value) except -1:
+    cdef uint64_t number
+    if op.rule.first:
+        s.word = 0
+    if op.rule.flag:
+        if value is not True and value is not False:
+            wrong_type(s, "a bool", value)
+        number = value is True
+    else:
+        value = as_int(s, value)
+        if op.label is not NULL and op.closed and value not in <dict> op.owner:
+            label = <object> <PyObject *> op.label
+            raise errors.record_member(<object> s.path.record, parts(&s.path), value, label)
+        if not 0 <= value <= op.high:
+            raise errors.record_range(<object> s.path.record, parts(&s.path), value, 0, op.high)
+        number = value
+    s.word |= number << op.rule.shift
+    if op.rule.last:
+        put_number(s, op, s.word)
+    return 0
+
+
+cdef int write_choice(Output *s, const fw_op *op, object value) except -1:
+    cdef size_t i
+    cdef const fw_shape *record
+    for i in range(op.rule.choice_count):
+        record = op.rule.choices[i].record
+        if (<Shape> record.owner).cls is type(value):
+            put_number(s, op, op.rule.choices[i].tag)
+            if s.path.depth >= DEPTH:
+                raise errors.record_deep(<object> s.path.record, parts(&s.path))
+            return write_record(<Shape> record.owner, s, value)
+    return wrong_type(s, f"one of {<object> <PyObject *> op.label}", value)
+
+
 cdef int write_value(Output *s, const fw_op *op, object value) except -1:
     cdef int kind = op.kind
     if kind == NUMBER:
@@ -524,6 +563,10 @@ cdef int write_value(Output *s, const fw_op *op, object value) except -1:
         return write_array(s, op, value)
     if kind == ENUM:
         return write_member(s, op, value)
+    if kind == BITS:
+        return write_bits(s, op, value)
+    if kind == ONEOF:
+        return write_choice(s, op, value)
     if kind != BOOL:
         return write_declared(s, op, value)
     if value is not True and value is not False:
@@ -564,6 +607,9 @@ cdef int write_fields(Shape self, Output *s, char *values) except -1:
         lost()
     s.path.depth += 1
     s.path.count += 1
+    if self.table.structured:
+        write_structured(self, s, step, <object> <PyObject *> values)
+        op = end
     while op < end:
         step.name = op.name
         if op.slot:
@@ -580,6 +626,87 @@ cdef int write_fields(Shape self, Output *s, char *values) except -1:
         op += 1
     s.path.count -= 1
     s.path.depth -= 1
+    return 0
+
+
+cdef bint is_there(Shape self, Output *s, const fw_op *op, object record) except -1:
+    """Whether the number that decides about a WHEN says that there is a value."""
+    cdef const fw_way *way = &self.table.ways[op.rule.note]
+    cdef const fw_shape *shape = &self.table
+    cdef const fw_op *at = NULL
+    cdef PyObject *slot
+    cdef uint64_t bits
+    cdef int i
+    value = record
+    for i in range(way.count):
+        # The user's own code may have changed what was written already.
+        at = &shape.ops[way.steps[i]]
+        slot = NULL
+        if PyObject_TypeCheck(value, <PyTypeObject *> (<Shape> shape.owner).cls):
+            slot = (<PyObject **> (<char *> <PyObject *> value + at.slot))[0]
+        if slot is NULL:
+            raise errors.record_unset(<object> s.path.record, parts(&s.path))
+        value = <object> slot
+        if value is None:
+            return False
+        if at.kind == WHEN:
+            at = at.item
+        shape = at.record
+    bits = low_bits(as_int(s, value)) & op.rule.mask
+    return bits != 0 if op.rule.any else bits == op.rule.wanted
+
+
+cdef int write_size(Output *s, const fw_op *op, Py_ssize_t mark) except -1:
+    """The size of what was written from `mark` on, in front of it."""
+    cdef uint8_t head[48]
+    cdef Py_ssize_t width, count = s.used - mark
+    cdef int64_t number = count + op.rule.plus
+    if number < 0:
+        raise errors.record_range(<object> s.path.record, parts(&s.path), number, 0, op.high)
+    if <uint64_t> number > op.high:
+        high = <object> op.high - op.rule.plus
+        raise errors.record_size(<object> s.path.record, parts(&s.path), count, high, "bytes")
+    put_number(s, op, <uint64_t> number)
+    width = s.used - mark - count
+    memcpy(head, s.out + mark + count, width)
+    memmove(s.out + mark + width, s.out + mark, count)
+    memcpy(s.out + mark, head, width)
+    return 0
+
+
+cdef int write_structured(Shape self, Output *s, fw_step *step, object record) except -1:
+    """The fields of a record some of which decide about others."""
+    cdef Py_ssize_t i, mark = 0
+    cdef const fw_op *op
+    cdef const fw_op *sized = NULL
+    cdef PyObject *value
+    for i in range(self.table.count):
+        op = &self.ops[i]
+        step.name = op.name
+        if op.kind == SIZE:
+            sized, mark = op, s.used
+        elif op.slot:
+            value = (<PyObject **> (<char *> <PyObject *> record + op.slot))[0]
+            if value is NULL:
+                raise errors.record_unset(<object> s.path.record, parts(&s.path))
+            held = <object> value
+            if op.kind != WHEN:
+                write_value(s, op, held)
+            elif is_there(self, s, op, record):
+                if held is None:
+                    label = <object> <PyObject *> op.label
+                    raise errors.record_promised(<object> s.path.record, parts(&s.path), label)
+                write_value(s, op.item, held)
+            elif held is not None:
+                label = <object> <PyObject *> op.label
+                raise errors.record_denied(<object> s.path.record, parts(&s.path), label, held)
+        elif op.kind == CONST:
+            put(s, op.data, op.least)
+        else:
+            memset(reserve(s, op.least), 0, op.least)
+    if sized is not NULL:
+        step.name = sized.name
+        write_size(s, sized, mark)
     return 0
 
 

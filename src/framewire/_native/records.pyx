@@ -23,7 +23,7 @@ from libc.string cimport memcpy
 
 from .packing cimport SMALL, begin_write, write_whole
 from .shape cimport BEHIND, Output, Shape, alloc, fw_walk, slot_of, wrong
-from .unpacking cimport missing, read_record
+from .unpacking cimport begin_read, missing, read_record
 
 from .. import errors
 
@@ -54,9 +54,12 @@ cdef extern from "Python.h":
 cdef class Program(Shape):
     """The field program of one record class, `name` in errors; runs once `build` has given it its fields."""
 
-    def build(self, tuple fields not None):
-        """Give the program its fields, of which other programs may not be built yet."""
-        self.fill_table(fields)
+    def build(self, tuple fields not None, heeds=False, required=-1, tuple defaults not None=()):
+        """Give the program its fields, of which other programs may not be built yet.
+
+        `heeds`: whether it matters to it, or what it contains, that the bytes end where it ends. `required`:
+        of an extensible record, how many fields it has at least; the others have `defaults`."""
+        self.fill_table(fields, heeds, required, defaults)
 
     def calls(self):
         """What the record class is to be given, by name: methods of its instances, and of itself."""
@@ -233,15 +236,8 @@ cdef Py_ssize_t checked(object offset, Py_ssize_t size) except -1:
     return offset
 
 
-cdef inline void begin_read(Program self, fw_walk *s, source, const char *data, Py_ssize_t size) noexcept:
-    s.source = <PyObject *> source
-    s.data = <const uint8_t *> data
-    s.size = size
-    s.at = s.path.depth = s.path.count = 0
-    s.path.record = <PyObject *> self.name
-
-
 cdef object read_whole(Program self, fw_walk *s):
+    s.ends = True
     record = read_record(self, s)
     if s.at != s.size:
         wrong(s, BEHIND, s.at, s.size - s.at)

@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from libc.stdint cimport UINT64_MAX, uint64_t
+from libc.stdint cimport UINT64_MAX, uint16_t, uint64_t
 
 from ._csrc cimport fw_field
 from .plan cimport fill_field
@@ -62,7 +62,7 @@ cdef int wrong(const fw_walk *s, int code, Py_ssize_t offset, object a=0, object
 
 
 cdef int too_short(const fw_walk *s, object need) except -1:
-    return wrong(s, SHORT, s.at, need, s.size - s.at)
+    return wrong(s, E_OUTGROWN if s.bounded else SHORT, s.at, need, s.size - s.at)
 
 
 cdef int wrong_type(const Output *s, str wanted, object value) except -1:
@@ -174,18 +174,62 @@ cdef int fill_declared(fw_op *op, tuple kind, list keep) except -1:
     return 0
 
 
+cdef fw_rule *rule_of(fw_op *op) except NULL:
+    if op.rule is NULL:
+        op.rule = <fw_rule *> alloc(1, sizeof(fw_rule))
+    return op.rule
+
+
+cdef int fill_choices(fw_op *op, tuple kind, list keep) except -1:
+    cdef fw_rule *rule = rule_of(op)
+    cdef list rows = sorted([(tag & 0xffffffffffffffff, program) for tag, program in kind[6]], key=first_of)
+    rule.choices = <fw_choice *> alloc(len(rows), sizeof(fw_choice))
+    rule.choice_count = len(rows)
+    for i, (tag, program) in enumerate(rows):
+        keep.append(program)
+        rule.choices[i].tag = tag
+        rule.choices[i].record = &(<Shape?> program).table
+    op.label = held(", ".join([(<Shape> program).name for _, program in kind[6]]))
+    return 0
+
+
+def first_of(row):
+    return row[0]
+
+
+cdef int fill_bits(fw_op *op, tuple kind, list keep) except -1:
+    cdef fw_rule *rule = rule_of(op)
+    rule.shift, rule.first, rule.last = kind[6:9]
+    rule.flag = kind[9] is True
+    if type(kind[9]) is tuple:
+        fill_enum(op, (*kind[:6], *kind[9]), keep)
+    return 0
+
+
+cdef int fill_when(fw_op *op, tuple kind, list keep) except -1:
+    cdef fw_rule *rule = rule_of(op)
+    op.item = <fw_op *> alloc(1, sizeof(fw_op))
+    fill(op.item, kind[3], keep)
+    rule.mask, rule.any = kind[5], kind[6] is None
+    rule.wanted = 0 if kind[6] is None else kind[6]
+    op.label = held(kind[7])
+    return 0
+
+
 cdef int fill(fw_op *op, tuple kind, list keep) except -1:
     """The op of a type tuple; what it borrows is in `keep`."""
     cdef tuple spec
     op.kind, op.least, op.plain = kind[:3]
-    if op.kind in (NUMBER, STR, BYTES, LIST, ARRAY, ENUM, TEXT_OF, BINARY, VIEW, LISTED, ARRAYED):
+    if op.kind in (
+        NUMBER, STR, BYTES, LIST, ARRAY, ENUM, TEXT_OF, BINARY, VIEW, LISTED, ARRAYED, ONEOF, BITS, SIZE
+    ):
         spec = kind[3]
         op.field = <fw_field *> alloc(1, sizeof(fw_field))
         fill_field(op.field, spec)
         op.high = kind[5]
         op.simple = spec[0] == 1
         op.width, op.little, op.is_signed = spec[1:4]
-    if op.kind >= TEXT_OF:
+    if TEXT_OF <= op.kind <= CODEC:
         fill_declared(op, kind, keep)
     elif op.kind == LIST:
         fill_items(op, kind[6], keep)
@@ -201,10 +245,28 @@ cdef int fill(fw_op *op, tuple kind, list keep) except -1:
     elif op.kind == RECORD:
         keep.append(kind[3])
         op.record = &(<Shape?> kind[3]).table
+    elif op.kind == ONEOF:
+        fill_choices(op, kind, keep)
+    elif op.kind == WHEN:
+        fill_when(op, kind, keep)
+    elif op.kind == BITS:
+        fill_bits(op, kind, keep)
+    elif op.kind == SIZE:
+        rule_of(op).plus = kind[6]
+    return 0
+
+
+cdef int fill_default(fw_op *op, object value) except -1:
+    cdef fw_rule *rule = rule_of(op)
+    if isinstance(value, int):
+        rule.has_default, rule.default_number = True, int(value) & 0xffffffffffffffff
     return 0
 
 
 cdef void release(fw_op *op) noexcept:
+    if op.rule is not NULL:
+        PyMem_Free(op.rule.choices)
+        PyMem_Free(op.rule)
     PyMem_Free(op.field)
     PyMem_Free(<void *> op.members)
     PyMem_Free(op.extent)
@@ -230,8 +292,11 @@ cdef class Shape:
         for i in range(self.table.count):
             release(&self.ops[i])
         PyMem_Free(self.ops)
+        for i in range(self.table.way_count):
+            PyMem_Free(<void *> self.table.ways[i].steps)
+        PyMem_Free(<void *> self.table.ways)
 
-    cdef int fill_table(self, tuple fields) except -1:
+    cdef int fill_table(self, tuple fields, bint heeds, Py_ssize_t required, tuple defaults) except -1:
         cdef Py_ssize_t i, values, tail = 0
         cdef fw_op *op
         cdef list keep = []
@@ -240,20 +305,50 @@ cdef class Shape:
         self.ops = <fw_op *> alloc(len(fields) + 1, sizeof(fw_op))
         self.table.ops = self.ops
         self.table.count = len(fields)
-        self.values = sum([kind[0] != CONST and kind[0] != PAD for _, kind in fields])
+        self.values = sum([kind[0] not in (CONST, PAD, SIZE) for _, kind in fields])
         values = self.values
         self.table.owner = <PyObject *> self
+        self.table.extensible = required >= 0
+        self.table.required = required if required >= 0 else len(fields)
+        self.table.structured = heeds or required >= 0
+        self.defaults = defaults
         for i in range(self.table.count - 1, -1, -1):
             op = &self.ops[i]
             name, kind = fields[i]
             op.name = held(name)
             fill(op, kind, keep)
             op.tail = tail
-            tail += op.least
-            if op.kind != CONST and op.kind != PAD:
+            if op.kind == WHEN or op.kind == SIZE:
+                self.table.structured = True
+            if i < self.table.required:
+                tail += op.least
+            else:
+                fill_default(op, defaults[i])
+            if op.kind != CONST and op.kind != PAD and op.kind != SIZE:
                 values -= 1
                 # The values of a tuple have numbers for names.
                 op.slot = item_slot(values) if self.is_row else slot_of(self.cls, name)
         self.table.least = tail
+        self.fill_ways(fields)
         self.keep = keep
+        return 0
+
+    cdef int fill_ways(self, tuple fields) except -1:
+        cdef list found = []
+        cdef fw_way *ways = <fw_way *> alloc(NOTES, sizeof(fw_way))
+        cdef uint16_t *steps
+        self.table.ways = ways
+        for i, (_, kind) in enumerate(fields):
+            if self.ops[i].kind != WHEN:
+                continue
+            way = kind[4]
+            if way not in found:
+                steps = <uint16_t *> alloc(len(way), sizeof(uint16_t))
+                for k, step in enumerate(way):
+                    steps[k] = step
+                ways[self.table.way_count].steps = steps
+                ways[self.table.way_count].count = len(way)
+                self.table.way_count += 1
+                found.append(way)
+            self.ops[i].rule.note = found.index(way)
         return 0

@@ -1,3 +1,6 @@
+from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t
+
 from .shape cimport Shape, fw_op, fw_walk
 
 
@@ -8,3 +11,13 @@ cdef object read_record(Shape self, fw_walk *s)
 cdef int read_fields(Shape self, fw_walk *s, char *values) except -1
 cdef int pass_fixed(fw_walk *s, const fw_op *op) except -1
 cdef Py_ssize_t missing(Shape self, fw_walk *s) except -1
+
+
+cdef inline void begin_read(Shape self, fw_walk *s, object source, const char *data, Py_ssize_t size) noexcept:
+    s.source = <PyObject *> source
+    s.data = <const uint8_t *> data
+    s.size = size
+    s.ends = s.bounded = False
+    s.notes = NULL
+    s.at = s.path.depth = s.path.count = 0
+    s.path.record = <PyObject *> self.name

@@ -18,10 +18,11 @@ from libc.string cimport memcmp, memcpy
 from ._csrc cimport FW_FRAME, FW_MORE, fw_field
 from ._python cimport PyFloat_Unpack2, PyFloat_Unpack4
 from .shape cimport (
-    ARRAY, ARRAYED, AS_BYTES, BOOL, BYTES, CODEC, CONST, CONSTANT, CSTR, DEEP, DEPTH, ENUM, FIXED, FLOAT,
-    HOOK, LIMIT, LIST, LISTED, MEMBER, MUTF8, NUMBER, PADDING, RECORD, REPEAT, REST, ROW, STR, TEXT, UNENDED,
-    UTF8, VIEW,
-    Shape, fw_extent, fw_op, fw_skip_record, fw_step, fw_walk, lost, too_short, wrong,
+    ARRAY, ARRAYED, AS_BYTES, BITS, BOOL, BYTES, CODEC, CONST, CONSTANT, CRAMPED, CSTR, DEEP, DEPTH,
+    E_CRAMPED, E_UNCOUNTED, E_UNFILLED, ENUM, FIXED, FLOAT, HOOK, LIMIT, LIST, LISTED, MEMBER, MUTF8, NUMBER,
+    ONEOF, PADDING, RECORD, REPEAT, REST, ROW, SIZE, STR, TAG, TEXT, UNENDED, UNFILLED, UTF8, VIEW, WHEN,
+    Shape, fw_choose_record, fw_extent, fw_may_lack, fw_op, fw_shape, fw_skip_record, fw_step, fw_walk,
+    fw_way, lost, too_short, wrong,
 )
 
 from .. import _mutf8, errors
@@ -61,6 +62,7 @@ cdef extern from "Python.h":
     object PyType_GenericAlloc(PyTypeObject *, Py_ssize_t)
     object PyLong_FromLongLong(long long)
     object PyLong_FromUnsignedLongLong(unsigned long long)
+    unsigned long long low_bits "PyLong_AsUnsignedLongLongMask"(PyObject *) except? 0xffffffff
 
 
 cdef extern from *:
@@ -425,6 +427,51 @@ cdef object read_declared(fw_walk *s, const fw_op *op):
     return read_sized(s, op)
 
 
+# --- what structure.py declares ---
+
+cdef object read_bits(fw_walk *s, const fw_op *op):
+    cdef uint64_t number
+    if op.rule.first:
+        s.word_at = s.at
+        read_number(s, op, &s.word)
+    number = s.word >> op.rule.shift & op.high
+    if op.rule.flag:
+        return number != 0
+    value = PyLong_FromUnsignedLongLong(number)
+    if op.label is NULL:
+        return value
+    member = (<dict> op.owner).get(value)
+    if member is None and op.closed:
+        wrong(s, MEMBER, s.word_at, value, <object> <PyObject *> op.label)
+    return value if member is None else member
+
+
+cdef object read_choice(fw_walk *s, const fw_op *op):
+    cdef Py_ssize_t at = s.at
+    cdef uint64_t tag = 0
+    cdef const fw_shape *record
+    read_number(s, op, &tag)
+    record = fw_choose_record(op, tag)
+    if record is NULL:
+        number = PyLong_FromLongLong(<int64_t> tag) if op.is_signed else PyLong_FromUnsignedLongLong(tag)
+        wrong(s, TAG, at, number)
+    if s.path.depth >= DEPTH:
+        wrong(s, DEEP, s.at, DEPTH)
+    return read_record(<Shape> record.owner, s)
+
+
+cdef object read_own_size(fw_walk *s, const fw_op *op):
+    """How many bytes follow it in its record."""
+    cdef Py_ssize_t at = s.at
+    cdef uint64_t raw = 0
+    read_number(s, op, &raw)
+    number = PyLong_FromLongLong(<int64_t> raw) if op.is_signed else PyLong_FromUnsignedLongLong(raw)
+    least = max(op.rule.plus, 0)
+    if number < least:
+        wrong(s, E_UNCOUNTED, at, number, least)
+    return number - op.rule.plus
+
+
 cdef object read_value(fw_walk *s, const fw_op *op):
     cdef uint64_t number = 0
     cdef int kind = op.kind
@@ -452,6 +499,12 @@ cdef object read_value(fw_walk *s, const fw_op *op):
             too_short(s, 1)
         s.at += 1
         return s.data[s.at - 1] != 0
+    if kind == BITS:
+        return read_bits(s, op)
+    if kind == ONEOF:
+        return read_choice(s, op)
+    if kind == SIZE:
+        return read_own_size(s, op)
     if kind != REST:
         return read_declared(s, op)
     rest = PyBytes_FromStringAndSize(<const char *> s.data + s.at, s.size - s.at)
@@ -494,6 +547,9 @@ cdef int read_fields(Shape self, fw_walk *s, char *values) except -1:
     cdef PyObject *made
     s.path.depth += 1
     s.path.count += 1
+    if self.table.structured:
+        read_structured(self, s, step, values)
+        op = end
     while op < end:
         step.name = op.name
         if op.slot:
@@ -511,6 +567,85 @@ cdef int read_fields(Shape self, fw_walk *s, char *values) except -1:
     return 0
 
 
+cdef bint is_there(Shape self, const fw_op *op, const char *values) except -1:
+    """Whether the number that decides about a WHEN, which was read, says that there is a value."""
+    cdef const fw_way *way = &self.table.ways[op.rule.note]
+    cdef const fw_shape *shape = &self.table
+    cdef const fw_op *at = NULL
+    cdef PyObject *value = NULL
+    cdef uint64_t bits
+    cdef int i
+    for i in range(way.count):
+        at = &shape.ops[way.steps[i]]
+        value = (<PyObject **> (values + at.slot))[0]
+        if at.kind == WHEN:
+            at = at.item
+        if value is NULL or value == <PyObject *> None:
+            return False
+        shape, values = at.record, <const char *> value
+    if not PyLong_Check(<object> value):
+        return False
+    bits = low_bits(value) & op.rule.mask
+    return bits != 0 if op.rule.any else bits == op.rule.wanted
+
+
+cdef object default_of(Shape self, Py_ssize_t i):
+    value = self.defaults[i]
+    return value[:] if isinstance(value, (list, bytearray)) or hasattr(value, "typecode") else value
+
+
+cdef int bound(fw_walk *s, const fw_op *op) except -1:
+    left = read_own_size(s, op)
+    if left > s.size - s.at:
+        too_short(s, left)
+    s.size = s.at + <Py_ssize_t> left
+    s.bounded = True
+    return 0
+
+
+cdef int read_structured(Shape self, fw_walk *s, fw_step *step, char *values) except -1:
+    """The fields of a record some of which decide about others."""
+    cdef Py_ssize_t i, size = s.size, last = self.table.count - 1
+    cdef bint known = s.ends, ends = s.ends, bounded = s.bounded
+    cdef const fw_op *op
+    cdef const fw_op *inner
+    cdef const fw_op *sized = NULL
+    cdef PyObject **slot
+    for i in range(self.table.count):
+        op = inner = &self.ops[i]
+        step.name = op.name
+        if op.kind == SIZE:
+            bound(s, op)
+            sized, known = op, True
+            continue
+        value = None
+        if op.kind == WHEN:
+            inner = op.item
+        if op.kind != WHEN or is_there(self, op, values):
+            s.ends = known and i == last and (inner.kind == RECORD or inner.kind == ONEOF)
+            if (
+                known and s.at == s.size and fw_may_lack(&self.table, i)
+                and (op.kind != BITS or op.rule.first or s.word_at < 0)
+            ):
+                s.word_at = -1
+                value = default_of(self, i) if op.slot else None
+            elif op.slot:
+                value = read_value(s, inner)
+            else:
+                pass_fixed(s, op)
+        if op.slot:
+            slot = <PyObject **> (values + op.slot)
+            Py_INCREF(value)
+            slot[0] = <PyObject *> value
+    if known and self.table.extensible:
+        s.at = s.size
+    elif sized is not NULL and s.at != s.size:
+        step.name = sized.name
+        wrong(s, E_UNFILLED, s.at, s.size - s.at)
+    s.size, s.ends, s.bounded = size, ends, bounded
+    return 0
+
+
 cdef Py_ssize_t missing(Shape self, fw_walk *s) except -1:
     """How many bytes the record at s.at lacks at least; 0 if it is whole."""
     cdef Py_ssize_t more = 0
@@ -523,7 +658,13 @@ cdef Py_ssize_t missing(Shape self, fw_walk *s) except -1:
     fw_is_raised(status)
     if status == FW_MORE:
         return more
+    if status == CRAMPED:
+        wrong(s, E_CRAMPED, s.at, more)
+    if status == UNFILLED:
+        wrong(s, E_UNFILLED, s.at, more)
     if status != FW_FRAME:
+        if bad.kind == BITS:
+            s.at = s.word_at
         read_value(s, bad) if bad.kind != CONST else pass_fixed(s, bad)
         raise AssertionError("what the walk found wrong was read")
     return 0

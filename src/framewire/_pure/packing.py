@@ -16,6 +16,7 @@ from .shape import (
     ARRAY,
     ARRAYED,
     BINARY,
+    BITS,
     BOOL,
     BYTES,
     CODEC,
@@ -29,14 +30,17 @@ from .shape import (
     LISTED,
     NATIVE_LITTLE,
     NUMBER,
+    ONEOF,
     PAD,
     RECORD,
     REPEAT,
     REST,
     ROW,
+    SIZE,
     STR,
     TEXT,
     VIEW,
+    WHEN,
     Refused,
     code_of,
 )
@@ -47,11 +51,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeAlias
 
-    from .shape import Write
+    from .shape import Path, Write
 
     # Writes a number of bytes or items, if there can be so many.
     WriteSize: TypeAlias = Callable[[int, bytearray], None]
 
+_U64 = (1 << 64) - 1
 _UNSIGNED = ("B", "H", "I", "L", "Q", "N")
 _SIGNED = ("b", "h", "i", "l", "q", "n")
 _KINDS = dict.fromkeys("BHIQ", "u") | dict.fromkeys("bhiq", "i") | {"f": "f", "d": "f"}
@@ -62,7 +67,7 @@ def writer(kind: tuple[Any, ...]) -> Write:
     return _WRITERS[kind[0]](kind)
 
 
-def _integer(value: Any) -> int:
+def as_integer(value: Any) -> int:
     if not isinstance(value, int):
         if not hasattr(type(value), "__index__"):
             raise Refused(errors.record_type, "an int", value)
@@ -76,7 +81,7 @@ def _write_number(kind: tuple[Any, ...]) -> Write:
     width, order, signed = field.width, field.order, field.signed
 
     def check(value: Any) -> int:
-        number = _integer(value)
+        number = as_integer(value)
         if not low <= number <= high:
             raise Refused(errors.record_range, number, low, high)
         return number
@@ -129,7 +134,7 @@ def _write_enum(kind: tuple[Any, ...]) -> Write:
     write_number = _write_number(kind)
 
     def write(value: Any, out: bytearray, depth: int) -> None:
-        number = _integer(value)
+        number = as_integer(value)
         if closed and number not in members:
             raise Refused(errors.record_member, number, name)
         write_number(number, out, depth)
@@ -450,6 +455,77 @@ def _write_codec(kind: tuple[Any, ...]) -> Write:
     return write
 
 
+# --- what structure.py declares ---
+
+
+def _write_choice(kind: tuple[Any, ...]) -> Write:
+    write_tag = _write_number(kind)
+
+    def write(value: Any, out: bytearray, depth: int) -> None:
+        cls = type(value)
+        for tag, program in kind[6]:
+            if program.cls is cls:
+                write_tag(tag, out, depth)
+                if depth >= errors.MOST_LEVELS:
+                    raise Refused(errors.record_deep)
+                program.write(value, out, depth + 1)
+                return
+        names = ", ".join([program.name for _, program in kind[6]])
+        raise Refused(errors.record_type, f"one of {names}", value)
+
+    return write
+
+
+def _write_size(kind: tuple[Any, ...]) -> Write:
+    """Its value is how many bytes follow it in its record."""
+    high, plus = kind[5:]
+    write_number = _write_number(kind)
+
+    def write(count: Any, out: bytearray, depth: int) -> None:
+        number = count + plus
+        if number > high:
+            raise Refused(errors.record_size, count, high - plus, "bytes")
+        if number < 0:
+            raise Refused(errors.record_range, number, 0, high)
+        write_number(number, out, depth)
+
+    return write
+
+
+def bits_of(kind: tuple[Any, ...]) -> Any:
+    """The function that gives the number of a value of BITS."""
+    high, what = kind[5], kind[9]
+
+    def check(value: Any) -> int:
+        if what is True:
+            if value is not True and value is not False:
+                raise Refused(errors.record_type, "a bool", value)
+            return value
+        number = as_integer(value)
+        if what and what[2] and number not in what[1]:
+            raise Refused(errors.record_member, number, what[0])
+        if not 0 <= number <= high:
+            raise Refused(errors.record_range, number, 0, high)
+        return number
+
+    return check
+
+
+def is_met(value: Any, names: Path, mask: int, wanted: int | None) -> bool:
+    """Whether the number that these attributes of attributes lead to says that a field is there."""
+    for name in names:
+        if value is None:
+            return False
+        # The user's own code may have changed what was written already.
+        if not hasattr(value, name):
+            raise Refused(errors.record_unset)
+        value = getattr(value, name)
+    if value is None:
+        return False
+    number = as_integer(value) & mask
+    return number != 0 if wanted is None else number == wanted
+
+
 _WRITERS = {
     NUMBER: _write_number,
     FLOAT: _write_float,
@@ -463,6 +539,10 @@ _WRITERS = {
     ARRAY: _write_array,
     RECORD: _write_record,
     ENUM: _write_enum,
+    ONEOF: _write_choice,
+    WHEN: lambda kind: writer(kind[3]),
+    BITS: lambda kind: _write_number((*kind[:4], 0, _U64)),
+    SIZE: _write_size,
     TEXT: _write_sized,
     BINARY: _write_sized,
     VIEW: _write_sized,

@@ -13,10 +13,34 @@ import struct
 from operator import index as to_index
 
 from .. import errors
-from .packing import writer
-from .shape import CONST, FAR, PAD, More, Refused, Wrong, code_of, short
+from .packing import bits_of, is_met, writer
+from .shape import (
+    BITS,
+    CONST,
+    FAR,
+    ONEOF,
+    PAD,
+    RECORD,
+    SIZE,
+    VALUELESS,
+    WHEN,
+    More,
+    Refused,
+    Wrong,
+    code_of,
+    short,
+)
 from .straight import STRAIGHT, pack_of, unpack_of
-from .unpacking import reader, skipper
+from .unpacking import (
+    ending_reader,
+    ending_skipper,
+    member_of,
+    noting_skipper,
+    peeker,
+    reader,
+    skipper,
+    told_by,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +49,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from .shape import Read, Skip, Write
+    from .shape import Path, Read, Skip, Write
 
 __all__ = ["Program", "construct"]
 
@@ -39,13 +63,26 @@ class Program:
         self._pack: Callable[[Any], bytes] = self._packed
         self._unpack: Callable[[Buffer], Any] = self._unpacked
 
-    def build(self, fields: tuple[tuple[str, tuple[Any, ...]], ...]) -> None:
-        """Give the program its fields, of which other programs may not be built yet."""
+    def build(
+        self,
+        fields: tuple[tuple[str, tuple[Any, ...]], ...],
+        heeds: bool = False,
+        required: int = -1,
+        defaults: tuple[object, ...] = (),
+    ) -> None:
+        """Give the program its fields, of which other programs may not be built yet.
+
+        `heeds`: whether it matters to it, or what it contains, that the bytes end where it ends. `required`:
+        of an extensible record, how many fields it has at least; the others have `defaults`."""
         self.fields = fields
-        self.straight = all(kind[0] < STRAIGHT for _, kind in fields)
+        self.straight = required < 0 and all(kind[0] < STRAIGHT for _, kind in fields)
         self.frozen = any("__setattr__" in one.__dict__ for one in self.cls.__mro__[:-1])
         made: dict[str, Any] = {
             "names": [name for name, _ in fields],
+            "errors": errors,
+            "short": short,
+            "is_met": is_met,
+            "told_by": told_by,
             "cls": self.cls,
             "new": object.__new__,
             "Wrong": Wrong,
@@ -58,19 +95,19 @@ class Program:
             "frozen": self.frozen,
         }
         for i, (name, kind) in enumerate(fields):
-            made[f"read_{i}"], made[f"write_{i}"], made[f"skip_{i}"] = (
-                reader(kind),
-                writer(kind),
-                skipper(kind),
-            )
-            if kind[0] not in (CONST, PAD) and self.cls is not tuple:
+            made |= {f"read_{i}": reader(kind), f"write_{i}": writer(kind), f"skip_{i}": skipper(kind)}
+            if kind[0] not in VALUELESS and self.cls is not tuple:
                 made[f"set_{i}"] = getattr(self.cls, name).__set__
-        self.values = sum(kind[0] not in (CONST, PAD) for _, kind in fields)
-        exec(_source(fields, made), made)
-        self._least = sum(kind[1] for _, kind in fields)
+        self.values = sum(kind[0] not in VALUELESS for _, kind in fields)
+        source = _Source(fields, made, required, defaults)
+        exec(source.text(heeds or required >= 0), made)
+        self._least = sum(kind[1] for _, kind in fields[: source.required])
         self.read: Read = made["read"]
         self.write: Write = made["write"]
         self.skip: Skip = made["skip"]
+        self.read_ending: Read = made.get("read_ending", self.read)
+        self.skip_ending: Skip = made.get("skip_ending", self.skip)
+        self.noting = source.noting
 
     def calls(self) -> dict[str, Any]:
         """What the record class is to be given, by name: methods of its instances, and of itself."""
@@ -187,7 +224,7 @@ class Program:
             del error  # or it would hold itself, and the buffer, by its traceback
 
     def _read_whole(self, view: bytes | memoryview, size: int) -> Any:
-        record, at = self.read(view, 0, size, 1)
+        record, at = self.read_ending(view, 0, size, 1)
         if at != size:
             raise Wrong(errors.BEHIND, at, size - at)
         return record
@@ -263,64 +300,337 @@ def _mend(error: AttributeError, record: object, name: str) -> Exception:
     return Refused(errors.record_unset)
 
 
-def _source(fields: tuple[tuple[str, tuple[Any, ...]], ...], made: dict[str, Any]) -> str:
-    """Source of `read`, `write` and `skip` of a record; `made` is to hold what it refers to."""
-    slots = [(i, name) for i, (name, kind) in enumerate(fields) if kind[0] not in (CONST, PAD)]
-    is_tuple = made["cls"] is tuple
-    value = {i: f"record[{k}]" if is_tuple else f"record.{name}" for k, (i, name) in enumerate(slots)}
-    read = ["def read(data, at, size, depth):", " step = 0", " try:", "  pass"]
-    write = ["def write(record, out, depth):", " step = 0", " try:", "  pass"]
-    skip = ["def skip(data, at, size, depth):", " step = 0", " try:", "  pass"]
-    i = 0
-    while i < len(fields):
-        run = _run(fields, i)
-        j = i + max(1, len(run))
-        if len(run) > 1:
-            order = next((code[0] for code in run if code[0]), ">")
-            layout = struct.Struct(order + "".join(code[1] for code in run))
-            widths = tuple(kind[1] for _, kind in fields[i:j])
-            made |= {f"widths_{i}": widths, f"pack_{i}": layout.pack, f"unpack_{i}": layout.unpack_from}
-            kept = [k for k in range(i, j) if fields[k][1][0] != PAD]
-            targets = "".join(f"v{k}, " for k in kept)
-            values = "*record" if is_tuple and len(kept) == len(slots) else ", ".join(value[k] for k in kept)
-            read += [
-                f"  if at + {layout.size} > size:",
-                f"   step, wrong = lacking(widths_{i}, {i}, at, size)",
-                "   raise wrong",
-                *([f"  {targets}= unpack_{i}(data, at)"] if kept else []),
-                f"  at += {layout.size}",
+class _Source:
+    """The source of what a program does with its fields; `made` holds what it refers to."""
+
+    def __init__(
+        self,
+        fields: tuple[tuple[str, tuple[Any, ...]], ...],
+        made: dict[str, Any],
+        required: int,
+        defaults: tuple[Any, ...],
+    ) -> None:
+        self.fields = fields
+        self.made = made
+        self.slots = [(i, name) for i, (name, kind) in enumerate(fields) if kind[0] not in VALUELESS]
+        self.is_row = made["cls"] is tuple
+        self.value = {
+            i: f"record[{k}]" if self.is_row else f"record.{name}" for k, (i, name) in enumerate(self.slots)
+        }
+        self.required = len(fields) if required < 0 else required
+        self.extensible = required >= 0
+        self.sized = next((i for i, (_, kind) in enumerate(fields) if kind[0] == SIZE), -1)
+        needed = fields[: self.required]
+        made["tails"] = [sum(kind[1] for _, kind in needed[i + 1 :]) for i in range(len(fields))]
+        for i in range(self.required, len(fields)):
+            made[f"default_{i}"] = defaults[i]
+
+    def text(self, heeds: bool) -> str:
+        """The functions `read`, `write` and `skip`, and two more of what heeds its end."""
+        lines = [*self.read("read", False), *self.write(), *self.skip("skip", False)]
+        if heeds and self.sized < 0:
+            lines += [*self.read("read_ending", True), *self.skip("skip_ending", True)]
+        return "\n".join(lines)
+
+    def noting(self, wanted: tuple[Path, ...]) -> Any:
+        """`skip` that gives the numbers at `wanted`, too."""
+        found: dict[str, Any] = {}
+        exec("\n".join(self.skip("noting", False, wanted)), self.made, found)
+        return found["noting"]
+
+    def _runs(self, stops: frozenset[int] = frozenset()) -> list[tuple[int, int]]:
+        """The fields as (first, behind the last) of runs that one call of `struct` does, or of one each."""
+        found, i = [], 0
+        while i < len(self.fields):
+            run = len(_run(self.fields, i))
+            j = i + max(1, run)
+            j = min([j, *(stop for stop in stops if i < stop)])
+            found.append((i, j))
+            i = j
+        return found
+
+    def _optional(self, i: int, known: bool) -> bool:
+        """Whether the bytes may end before field i, whose default then stands for it."""
+        kind = self.fields[i][1]
+        kind = kind[3] if kind[0] == WHEN else kind
+        # What may have no bytes is there without any.
+        return known and i >= self.required and (kind[1] > 0 or kind[0] == BITS)
+
+    def _default(self, i: int) -> str:
+        copied = isinstance(self.made[f"default_{i}"], (list, bytearray)) or hasattr(
+            self.made[f"default_{i}"], "typecode"
+        )
+        return f"default_{i}[:]" if copied else f"default_{i}"
+
+    def _after_all(self, known: bool) -> list[str]:
+        """Behind the last field, where the end is known."""
+        if known and self.extensible:
+            return ["  at = size"]
+        if self.sized < 0:
+            return []
+        return [
+            "  if at != size:",
+            f"   step = {self.sized}",
+            "   raise Wrong(errors.UNFILLED, at, size - at)",
+        ]
+
+    def _catch(self) -> list[str]:
+        outgrown = ["  if bounded and wrong.code == errors.SHORT: wrong.code = errors.OUTGROWN"]
+        return [
+            " except Wrong as wrong:",
+            *(outgrown if self.sized >= 0 else []),
+            "  wrong.path.append(names[step])",
+            "  raise",
+        ]
+
+    # --- reading
+
+    def read(self, name: str, ending: bool) -> list[str]:
+        lines = [f"def {name}(data, at, size, depth):", " step = 0", " bounded = False", " try:", "  pass"]
+        known = ending
+        tail = frozenset(range(self.required, len(self.fields)))
+        for i, j in self._runs(tail if ending or self.sized >= 0 else frozenset()):
+            if j - i > 1:
+                lines += self._read_run(i, j)
+                continue
+            kind = self.fields[i][1]
+            lines.append(f"  step = {i}")
+            if kind[0] == BITS:
+                lines += [f"  {line}" for line in self._word(i, known, "read")]
+                lines.append(f"  v{i} = {self._bits(i, known)}")
+            elif kind[0] == SIZE:
+                lines += [
+                    f"  left, at = read_{i}(data, at, size, depth)",
+                    "  if left > size - at: raise short(at, size, left)",
+                    "  size = at + left",
+                    "  bounded = True",
+                ]
+                known = True
+            else:
+                lines += [f"  {line}" for line in self._read_one(i, known)]
+        return [*lines, *self._after_all(known), *self._catch(), *self._made(), " return record, at"]
+
+    def _made(self) -> list[str]:
+        """The record out of the values of its fields."""
+        if self.is_row:
+            return [f" record = ({''.join(f'v{i}, ' for i, _ in self.slots)})"]
+        frozen = self.made["frozen"]
+        fill = [f" set_{i}(record, v{i})" if frozen else f" record.{name} = v{i}" for i, name in self.slots]
+        return [" record = new(cls)", *fill]
+
+    def _read_run(self, i: int, j: int) -> list[str]:
+        size = self._layout(i, j)
+        targets = "".join(f"v{k}, " for k in range(i, j) if self.fields[k][1][0] != PAD)
+        return [
+            f"  if at + {size} > size:",
+            f"   step, wrong = lacking(widths_{i}_{j}, {i}, at, size)",
+            "   raise wrong",
+            *([f"  {targets}= unpack_{i}_{j}(data, at)"] if targets else []),
+            f"  at += {size}",
+        ]
+
+    def _layout(self, i: int, j: int) -> int:
+        """The size of a run, whose calls of `struct` are in `made` then."""
+        run = _run(self.fields, i)[: j - i]
+        order = next((code[0] for code in run if code[0]), ">")
+        layout = struct.Struct(order + "".join(code[1] for code in run))
+        self.made |= {
+            f"widths_{i}_{j}": tuple(kind[1] for _, kind in self.fields[i:j]),
+            f"pack_{i}_{j}": layout.pack,
+            f"unpack_{i}_{j}": layout.unpack_from,
+        }
+        return layout.size
+
+    def _read_one(self, i: int, known: bool) -> list[str]:
+        kind = self.fields[i][1]
+        call = f"read_{i}"
+        if known and i == len(self.fields) - 1 and kind[0] in (RECORD, ONEOF, WHEN):
+            call = f"read_end_{i}"
+            self.made[call] = ending_reader(kind)
+        lines = [f"v{i}, at = {call}(data, at, size, depth)"]
+        if self._optional(i, known):
+            if kind[0] in (CONST, PAD):
+                lines = [f"if at != size: {lines[0]}"]
+            else:
+                lines = [f"if at == size: v{i} = {self._default(i)}", f"else: {lines[0]}"]
+        if kind[0] == WHEN:
+            lines = [f"if {self._told(kind)}:", *(f" {line}" for line in lines), f"else: v{i} = None"]
+        return lines
+
+    def _told(self, kind: tuple[Any, ...]) -> str:
+        """The condition of a WHEN, when it is read."""
+        steps, text = kind[4], kind[7]
+        source = self.fields[steps[0]][1]
+        if len(steps) == 1 and source[0] != WHEN and steps[0] < self.required:
+            return f"v{steps[0]} {_test(kind)}"
+        value = f"told_by(v{steps[0]}, {_path(text)[1:]})"
+        return f"(told := {value}) is not None and told {_test(kind)}"
+
+    def _word(self, i: int, known: bool, call: str) -> list[str]:
+        """Reads the integer of the bits from field i on; None if it is not there."""
+        if not self.fields[i][1][7]:
+            return []
+        lines = ["start = at", f"word, at = {call}_{i}(data, at, size, depth)"]
+        return (
+            ["if at == size: word = None", f"else: {'; '.join(lines)}"] if self._optional(i, known) else lines
+        )
+
+    def _bits(self, i: int, known: bool) -> str:
+        """The value of field i, some bits."""
+        kind = self.fields[i][1]
+        value = f"word >> {kind[6]} & {kind[5]}"
+        if kind[9] is True:
+            value = f"({value}) != 0"
+        elif kind[9] is not None:
+            self.made[f"member_{i}"] = member_of(kind)
+            value = f"member_{i}({value}, start)"
+        return f"{self._default(i)} if word is None else {value}" if self._optional(i, known) else value
+
+    # --- writing
+
+    def write(self) -> list[str]:
+        lines = ["def write(record, out, depth):", " step = 0", " try:", "  pass"]
+        for i, j in self._runs():
+            name, kind = self.fields[i]
+            if j - i > 1:
+                lines += self._write_run(i, j)
+                continue
+            lines.append(f"  step = {i}")
+            if kind[0] == SIZE:
+                lines.append("  mark = len(out)")
+            elif kind[0] == BITS:
+                self.made[f"bits_{i}"] = bits_of(kind)
+                value = f"bits_{i}(record.{name}) << {kind[6]}"
+                lines.append(f"  word = {value}" if kind[7] else f"  word |= {value}")
+                lines += [f"  write_{i}(word, out, depth)"] if kind[8] else []
+            elif kind[0] == WHEN:
+                mask, wanted, text = kind[5:]
+                lines += [
+                    f"  value = record.{name}",
+                    f"  if is_met(record, {_path(text)}, {mask}, {wanted}):",
+                    f"   if value is None: raise Refused(errors.record_promised, {text!r})",
+                    f"   write_{i}(value, out, depth)",
+                    f"  elif value is not None: raise Refused(errors.record_denied, {text!r}, value)",
+                ]
+            else:
+                value = self.value.get(i, "None")
+                lines.append(f"  write_{i}({value}, out, depth)")
+        if self.sized >= 0:
+            lines += [
+                f"  step = {self.sized}",
+                "  head = bytearray()",
+                f"  write_{self.sized}(len(out) - mark, head, depth)",
+                "  out[mark:mark] = head",
             ]
-            write += ["  try:", f"   out += pack_{i}({values})"]
-            write += ["  except (StructError, OverflowError, AttributeError):"]
-            for k in range(i, j):
-                write += [f"   step = {k}", f"   write_{k}({value.get(k)}, out, depth)"]
-            skip += [f"  step = {j - 1}", f"  if at + {layout.size} > size:"]
-            skip += [f"   raise More(at + {layout.size} - size)", f"  at += {layout.size}"]
+        return [
+            *lines,
+            " except AttributeError as error:",
+            "  mended = mend(error, record, names[step])",
+            "  if mended is error: raise",
+            "  mended.path.append(names[step])",
+            "  raise mended from None",
+            " except Refused as refused:",
+            "  refused.path.append(names[step])",
+            "  raise",
+        ]
+
+    def _write_run(self, i: int, j: int) -> list[str]:
+        self._layout(i, j)
+        kept = [k for k in range(i, j) if self.fields[k][1][0] != PAD]
+        values = ", ".join(self.value[k] for k in kept)
+        if self.is_row and len(kept) == len(self.slots):
+            values = "*record"
+        lines = ["  try:", f"   out += pack_{i}_{j}({values})"]
+        lines += ["  except (StructError, OverflowError, AttributeError):"]
+        for k in range(i, j):
+            lines += [f"   step = {k}", f"   write_{k}({self.value.get(k)}, out, depth)"]
+        return lines
+
+    # --- passing over
+
+    def skip(self, name: str, ending: bool, wanted: tuple[Path, ...] = ()) -> list[str]:
+        """Passes over the record; with `wanted`, it also gives the numbers there."""
+        own = [_path(kind[7]) for _, kind in self.fields if kind[0] == WHEN]
+        notes = {path: f"n{i}" for i, path in enumerate(dict.fromkeys([*wanted, *own]))}
+        places = {name: i for i, (name, _) in enumerate(self.fields)}
+        sources: dict[int, dict[Path, str]] = {}
+        for path, note in notes.items():
+            sources.setdefault(places[path[0]], {})[path[1:]] = note
+        lines = [f"def {name}(data, at, size, depth):", " step = 0", " bounded = False", " try:", "  pass"]
+        known = ending
+        stops = {k for i in sources for k in (i, i + 1)}
+        stops |= set(range(self.required, len(self.fields)))
+        for i, j in self._runs(frozenset(stops)):
+            lines.append(f"  step = {j - 1}")
+            if j - i > 1:
+                size = sum(kind[1] for _, kind in self.fields[i:j])
+                lines += [f"  if at + {size} > size: raise More(at + {size} - size)", f"  at += {size}"]
+            elif self.fields[i][1][0] == SIZE:
+                self.made[f"peek_{i}"] = peeker(self.fields[i][1])
+                lines += [
+                    "  start_of_size = at",
+                    f"  left, at = peek_{i}(data, at, size, depth)",
+                    f"  step = {len(self.fields) - 1}",
+                    "  if left > size - at: raise More(min(left, FAR) - (size - at))",
+                    "  size = at + left",
+                    "  bounded = True",
+                ]
+                known = True
+            elif self.fields[i][1][0] == BITS:
+                self.made[f"peek_{i}"] = peeker(self.fields[i][1])
+                lines += [f"  {line}" for line in self._word(i, known, "peek")]
+                note = sources.get(i, {}).get((), "_")
+                lines.append(f"  {note} = {self._bits(i, known)}")
+            else:
+                condition = ""
+                if self.fields[i][1][0] == WHEN:
+                    note = notes[_path(self.fields[i][1][7])]
+                    condition = f"{note} is not None and {note} {_test(self.fields[i][1])}"
+                lines += [f"  {line}" for line in self._skip_one(i, known, sources.get(i, {}), condition)]
+        found = "".join(f", {notes[path]}" for path in wanted)
+        lines += [*self._after_all(known), f"  return at{found}", *self._catch(), " except More as more:"]
+        if self.sized >= 0:
+            lines += [
+                "  if bounded:",
+                "   wrong = Wrong(errors.CRAMPED, start_of_size, min(more.size + tails[step], FAR))",
+                f"   wrong.path.append(names[{self.sized}])",
+                "   raise wrong from None",
+            ]
+        return [*lines, "  raise More(min(more.size + tails[step], FAR)) from None"]
+
+    def _skip_one(self, i: int, known: bool, notes: dict[Path, str], condition: str) -> list[str]:
+        kind = self.fields[i][1]
+        inner = kind[3] if kind[0] == WHEN else kind
+        if not notes:
+            call = f"skip_{i}"
+            if known and i == len(self.fields) - 1 and inner[0] in (RECORD, ONEOF):
+                call = f"skip_end_{i}"
+                self.made[call] = ending_skipper(kind)
+            lines = [f"at = {call}(data, at, size, depth)"]
+        elif () in notes:
+            self.made[f"peek_{i}"] = peeker(inner)
+            lines = [f"{notes[()]}, at = peek_{i}(data, at, size, depth)"]
         else:
-            read += [f"  step = {i}", f"  v{i}, at = read_{i}(data, at, size, depth)"]
-            write += [f"  step = {i}", f"  write_{i}({value.get(i)}, out, depth)"]
-            skip += [f"  step = {i}", f"  at = skip_{i}(data, at, size, depth)"]
-        i = j
-    catch = [" except Wrong as wrong:", "  wrong.path.append(names[step])", "  raise"]
-    fill = [f" set_{i}(record, v{i})" if made["frozen"] else f" record.{name} = v{i}" for i, name in slots]
-    make = [" record = new(cls)", *fill]
-    if is_tuple:
-        make = [f" record = ({''.join(f'v{i}, ' for i, _ in slots)})"]
-    read += [*catch, *make, " return record, at"]
-    write += [
-        " except AttributeError as error:",
-        "  mended = mend(error, record, names[step])",
-        "  if mended is error: raise",
-        "  mended.path.append(names[step])",
-        "  raise mended from None",
-        " except Refused as refused:",
-        "  refused.path.append(names[step])",
-        "  raise",
-    ]
-    made["tails"] = [sum(kind[1] for _, kind in fields[i + 1 :]) for i in range(len(fields))]
-    skip += ["  return at", *catch]
-    skip += [" except More as more:", "  raise More(min(more.size + tails[step], FAR)) from None"]
-    return "\n".join([*read, *write, *skip])
+            call = f"note_{i}_{'_'.join(notes.values())}"
+            self.made[call] = noting_skipper(inner, tuple(notes))
+            lines = [f"at, {', '.join(notes.values())} = {call}(data, at, size, depth)"]
+        if self._optional(i, known):
+            lines = ["if at != size:", *(f" {line}" for line in lines), "else:", " pass"]
+            lines += [f" {note} = told_by(default_{i}, {path})" for path, note in notes.items()]
+        if kind[0] == WHEN:
+            lines = [f"if {condition}:", *(f" {line}" for line in lines), "else:", " pass"]
+            lines += [f" {note} = None" for note in notes.values()]
+        return lines
+
+
+def _path(text: str) -> Path:
+    return tuple(text.split("."))
+
+
+def _test(kind: tuple[Any, ...]) -> str:
+    """What the number that decides about a WHEN must be."""
+    mask, wanted = kind[5:7]
+    return f"& {mask} != 0" if wanted is None else f"& {mask} == {wanted}"
 
 
 def _run(fields: tuple[tuple[str, tuple[Any, ...]], ...], first: int) -> list[tuple[str, str]]:

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     Read: TypeAlias = Callable[[Any, int, int, int], tuple[Any, int]]
     Write: TypeAlias = Callable[[Any, bytearray, int], object]
     Skip: TypeAlias = Callable[[Any, int, int, int], int]
+    Path: TypeAlias = tuple[str, ...]  # names of fields, from a record inwards
 
 NUMBER, FLOAT, BOOL, STR, BYTES, REST, CONST, PAD, LIST, ARRAY, RECORD, ENUM = range(12)
 TEXT, BINARY, VIEW, LISTED, ARRAYED, CSTR, FIXED, REPEAT, ROW, CODEC = range(20, 30)
+ONEOF, WHEN, BITS, SIZE = range(40, 44)
+VALUELESS = (CONST, PAD, SIZE)
 
 FAR = (1 << 63) - 1
 NATIVE_LITTLE = struct.pack("=H", 1) == b"\1\0"

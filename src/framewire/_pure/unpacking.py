@@ -15,6 +15,7 @@ from .shape import (
     ARRAY,
     ARRAYED,
     BINARY,
+    BITS,
     BOOL,
     BYTES,
     CODEC,
@@ -29,14 +30,17 @@ from .shape import (
     LISTED,
     NATIVE_LITTLE,
     NUMBER,
+    ONEOF,
     PAD,
     RECORD,
     REPEAT,
     REST,
     ROW,
+    SIZE,
     STR,
     TEXT,
     VIEW,
+    WHEN,
     More,
     Wrong,
     code_of,
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .shape import Read, Skip
+    from .shape import Path, Read, Skip
 
 _U64 = (1 << 64) - 1
 # The count of what is not there.
@@ -419,6 +423,96 @@ def _read_codec(kind: tuple[Any, ...]) -> Read:
     return read
 
 
+# --- what structure.py declares ---
+
+
+def _read_choice(kind: tuple[Any, ...]) -> Read:
+    read_tag, programs = _read_number(kind), dict(kind[6])
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[Any, int]:
+        tag, start = read_tag(data, at, size, depth)
+        program = programs.get(tag)
+        if program is None:
+            raise Wrong(errors.TAG, at, tag)
+        if depth >= errors.MOST_LEVELS:
+            raise Wrong(errors.DEEP, start, errors.MOST_LEVELS)
+        return program.read(data, start, size, depth + 1)  # type: ignore[no-any-return]
+
+    return read
+
+
+def _read_own_size(kind: tuple[Any, ...]) -> Read:
+    """How many bytes follow it in its record."""
+    read_number, plus = _read_number(kind), kind[6]
+
+    def read(data: Any, at: int, size: int, depth: int) -> tuple[int, int]:
+        number, end = read_number(data, at, size, depth)
+        if number < max(plus, 0):
+            raise Wrong(errors.UNCOUNTED, at, number, max(plus, 0))
+        return number - plus, end
+
+    return read
+
+
+def noting_skipper(kind: tuple[Any, ...], wanted: tuple[Path, ...]) -> Any:
+    """Passes over a record, and gives (end, the numbers at `wanted`): None for one that is not there."""
+    program = kind[3]
+    made: list[Any] = []
+
+    def skip(data: Any, at: int, size: int, depth: int) -> tuple[Any, ...]:
+        if depth >= errors.MOST_LEVELS:
+            raise Wrong(errors.DEEP, at, errors.MOST_LEVELS)
+        if not made:
+            made.append(program.noting(wanted))
+        return made[0](data, at, size, depth + 1)  # type: ignore[no-any-return]
+
+    return skip
+
+
+def told_by(value: Any, names: Path) -> int | None:
+    """The number that these attributes of attributes lead to; None if one is not there."""
+    for name in names:
+        value = getattr(value, name, None)
+    return value if isinstance(value, int) else None
+
+
+def member_of(kind: tuple[Any, ...]) -> Any:
+    """The function of BITS that are an enumeration: what a number, whose integer is at an offset, means."""
+    name, members, closed = kind[9]
+
+    def member(number: int, at: int) -> Any:
+        found = members.get(number)
+        if found is None and closed:
+            raise Wrong(errors.MEMBER, at, number, name)
+        return number if found is None else found
+
+    return member
+
+
+def ending_reader(kind: tuple[Any, ...]) -> Read:
+    """`reader` of a type whose bytes go on to the known end of all that there is."""
+    if kind[0] == RECORD:
+        return _read_record((*kind[:3], _Ending(kind[3])))
+    if kind[0] == ONEOF:
+        return _read_choice((*kind[:6], tuple((tag, _Ending(program)) for tag, program in kind[6])))
+    return ending_reader(kind[3]) if kind[0] == WHEN else reader(kind)
+
+
+class _Ending:
+    """A program that reads and skips up to a known end; it need not be built yet."""
+
+    def __init__(self, program: Any) -> None:
+        self._program = program
+
+    @property
+    def read(self) -> Read:
+        return self._program.read_ending  # type: ignore[no-any-return]
+
+    @property
+    def skip(self) -> Skip:
+        return self._program.skip_ending  # type: ignore[no-any-return]
+
+
 _READERS = {
     NUMBER: _read_number,
     FLOAT: _read_float,
@@ -442,6 +536,10 @@ _READERS = {
     REPEAT: _read_repeat,
     ROW: _read_row,
     CODEC: _read_codec,
+    ONEOF: _read_choice,
+    WHEN: lambda kind: reader(kind[3]),
+    BITS: _read_number,
+    SIZE: _read_own_size,
 }
 
 
@@ -580,6 +678,21 @@ def _skip_record(kind: tuple[Any, ...]) -> Skip:
     return skip
 
 
+def _skip_choice(kind: tuple[Any, ...]) -> Skip:
+    skip_tag, programs = _or_more(_read_number(kind)), dict(kind[6])
+
+    def skip(data: Any, at: int, size: int, depth: int) -> int:
+        tag, start = skip_tag(data, at, size, depth)
+        program = programs.get(tag)
+        if program is None:
+            raise Wrong(errors.TAG, at, tag)
+        if depth >= errors.MOST_LEVELS:
+            raise Wrong(errors.DEEP, start, errors.MOST_LEVELS)
+        return program.skip(data, start, size, depth + 1)  # type: ignore[no-any-return]
+
+    return skip
+
+
 _SKIPPERS = {
     NUMBER: _skip_number,
     FLOAT: _skip_plain,
@@ -603,4 +716,22 @@ _SKIPPERS = {
     REPEAT: _skip_repeat,
     ROW: _skip_plain,
     CODEC: _skip_read,
+    ONEOF: _skip_choice,
+    WHEN: lambda kind: skipper(kind[3]),
+    BITS: _skip_number,
+    SIZE: _skip_read,
 }
+
+
+def peeker(kind: tuple[Any, ...]) -> Read:
+    """A reader that raises More where bytes are missing."""
+    return _or_more(reader(kind))
+
+
+def ending_skipper(kind: tuple[Any, ...]) -> Skip:
+    """`skipper` of a type whose bytes go on to the known end of all that there is."""
+    if kind[0] == RECORD:
+        return _skip_record((*kind[:3], _Ending(kind[3])))
+    if kind[0] == ONEOF:
+        return _skip_choice((*kind[:6], tuple((tag, _Ending(program)) for tag, program in kind[6])))
+    return ending_skipper(kind[3]) if kind[0] == WHEN else skipper(kind)

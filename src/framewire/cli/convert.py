@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .._backend import Backend
     from ..framings import Framing
+    from .records import Table
 
 __all__ = [
     "Cutter",
@@ -250,7 +251,7 @@ class Sink:
     ) -> None:
         self._output = output
         self._is_text = form == "text"
-        self.written = self.inexact = 0
+        self.written = self.inexact = self.broken = 0
         if form == "dump" and framing is not None:
             from .dumps import Dumper
 
@@ -300,7 +301,13 @@ def run_decode(options: Namespace) -> int:
     output = Output(options.color)
     # Decoding has enforced a given limit already; the output's own may be smaller than it.
     limit = options.max_frame if options.max_frame == -1 else None
-    sink = Sink(output, options.output, backend, options.force, limit, framing)
+    sink: Sink | Table
+    if options.record is None:
+        sink = Sink(output, options.output, backend, options.force, limit, framing)
+    else:
+        from .records import Table
+
+        sink = Table(output, options)
     descriptor, size = source_of(options.file)
     cutter = Cutter(descriptor, cut_for(options.output, framing), backend, options.color, framing)
     progress = Progress("bytes", size, wanted=not output.terminal and not options.quiet)
@@ -317,7 +324,7 @@ def run_decode(options: Namespace) -> int:
         if options.file != "-":
             os.close(descriptor)
     sink.close(options)
-    return BROKEN if cutter.skipped else DONE
+    return BROKEN if cutter.skipped or sink.broken else DONE
 
 
 class Input:

@@ -259,6 +259,11 @@ def _decode(parser: Parser) -> None:
     _framed(parser)
     parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: standard input")
     _output(parser)
+    parser.add_argument(
+        "--record",
+        metavar="MODULE:CLASS",
+        help="unpack messages by this record class or Messages: -o text is a table, -o json has the fields",
+    )
     _number(parser)
 
 
@@ -273,7 +278,7 @@ def _encode(parser: Parser) -> None:
 def _explain(parser: Parser) -> None:
     _framed(parser)
     parser.add_argument(
-        "hex", metavar="HEX", nargs="*", default=[], help="the first bytes of a stream: 00ff or 00 ff"
+        "hex", metavar="HEX", nargs="*", default=[], help="its first bytes, to take apart: 00ff or 00 ff"
     )
 
 
@@ -300,9 +305,9 @@ VERBS: dict[str, tuple[Callable[[Parser], None], str]] = {
     "connect": (_connect, "Send messages, or standard input, and show what the peer answers, to its end."),
     "listen": (_listen, "Serve many clients at once: print what they send, or answer it."),
     "bench": (_bench, "Load a server that answers each message with one; show how long the answers take."),
-    "decode": (_decode, "Cut a stream into its messages."),
+    "decode": (_decode, "Cut a stream into its messages, and these into records."),
     "encode": (_encode, "Write messages as a stream."),
-    "explain": (_explain, "Draw a framing."),
+    "explain": (_explain, "Draw a framing, or a record: MODULE:CLASS."),
     "guess": (_guess, "Name the framing of recorded streams."),
     "list": (_list, "Show the protocols that have a name."),
     "info": (_info, "Say what runs here."),

@@ -8,11 +8,14 @@ from ..explain import explain
 from ..guess import FRAMES, LEAST, SEEN, Guess, guess
 from .convert import declared, source_of
 from .formats import parser
-from .report import DONE, FAILED, Output, note
+from .report import DONE, FAILED, USAGE, Failure, Output, note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from ..framings import Framing
+    from ..records import Record
 
 __all__ = ["run_explain", "run_guess"]
 
@@ -23,9 +26,26 @@ def run_explain(options: Namespace) -> int:
     if options.hex:
         data = parser("hex")(os.fsencode(" ".join(options.hex)))
     output = Output(options.color)
-    for line in explain(declared(options.framing, options.max_frame), data).split("\n"):
+    for line in explain(_subject(options), data).split("\n"):
         output.line(line)
     return DONE
+
+
+def _subject(options: Namespace) -> Framing | type[Record]:
+    """The framing that the text is, or else the record class that it names."""
+    try:
+        return declared(options.framing, options.max_frame)
+    except Failure as failure:
+        from .records import is_named, load
+
+        if not is_named(options.framing):
+            raise
+        try:
+            found: type[Record] = load(options.framing)
+        except Failure as other:
+            # Which of the two it was meant to be, only the user knows.
+            raise Failure(USAGE, *failure.lines[:1], *other.lines[:1]) from other
+        return found
 
 
 def _read(path: str) -> bytes:
