@@ -37,6 +37,7 @@ MODULES = {
     "framewire._native.unpacking": ["src/framewire/_native/unpacking.pyx", *RECORD],
     "framewire._native.packing": ["src/framewire/_native/packing.pyx", "csrc/fw_swap.c"],
     "framewire._native.records": ["src/framewire/_native/records.pyx"],
+    "framewire._native.messages": ["src/framewire/_native/messages.pyx"],
     "framewire._native.packers": ["src/framewire/_native/packers.pyx"],
     "framewire._native.cursors": ["src/framewire/_native/cursors.pyx"],
     "framewire._native.structs": ["src/framewire/_native/structs.pyx"],

@@ -20,7 +20,7 @@ CSRC = ROOT / "csrc"
 SIDES = ("_native", "_pure")
 FLOORS = [
     ["errors", "_version", "_transport", "_mutf8", "_formats"],
-    ["_native._csrc", "_native._python", "_native._system"],
+    ["_native._csrc", "_native._python", "_native._system", "_native._output"],
     ["_native.plan", "_pure.plan"],
     ["_pure.stuff", "_pure.talk", "_pure.text", "_pure.fragments", "_pure.enclosed", "_pure.dotted"],
     ["_native.encoder", "_pure.encoder"],
@@ -29,7 +29,7 @@ FLOORS = [
     [f"{side}.packing" for side in SIDES],
     ["_pure.straight"],
     [f"{side}.records" for side in SIDES],
-    [f"{side}.packers" for side in SIDES],
+    [f"{side}.{name}" for side in SIDES for name in ("messages", "packers")],
     [f"{side}.cursors" for side in SIDES],
     ["_native.stream", "_pure.stream"],
     ["_native.sending", "_pure.sending"],

@@ -18,7 +18,7 @@ __all__ = ["Backend", "load", "name", "codec", "byteorder", "channel"]
 __all__ += ["records", "packers", "cursors", "structs"]
 
 # Not every program has records.
-_LATER = ("records", "packers", "cursors", "structs")
+_LATER = ("records", "messages", "packers", "cursors", "structs")
 
 
 class Backend:
@@ -78,7 +78,7 @@ def _choose() -> Backend:
 _chosen = _choose()
 name: str = _chosen.name
 if TYPE_CHECKING:
-    from ._pure import byteorder, channel, codec, cursors, packers, records, structs
+    from ._pure import byteorder, channel, codec, cursors, messages, packers, records, structs
 else:
 
     def __getattr__(attribute: str) -> object:

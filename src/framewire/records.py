@@ -475,11 +475,6 @@ class Messages:
     framewire.errors.RecordError: Messages.tag: the tag 3 at offset 0 is not in the table
     """
 
-    def __new__(cls, tag: Any, table: Mapping[int, type[Record]] | None = None) -> Messages:
-        chosen: Any = _Single if cls is Messages and table is None and is_record(tag) else cls
-        made: Messages = super().__new__(chosen)
-        return made
-
     if TYPE_CHECKING:
 
         @overload
@@ -488,66 +483,37 @@ class Messages:
         def __init__(self, tag: type[int] | LengthType, table: Mapping[int, type[Record]]) -> None: ...
 
     def __init__(self, tag: Any, table: Any = None) -> None:
-        if not isinstance(tag, LengthType) or table is None:
+        rows: list[tuple[int, bytes, type[Record]]] = []
+        program = None
+        if table is None and is_record(tag):
+            rows.append((0, b"", tag))
+            self._shown = tag.__name__
+        elif not isinstance(tag, LengthType) or table is None:
             raise TypeError(f"Messages: give the type of the tag, such as u8, and a table, not {tag!r}")
-        self._tag: Any = RecordType("Messages", (Record,), {"__annotations__": {"tag": tag}})
-        self._classes: dict[int, type[Record]] = dict(table)
-        self._tags: dict[type[Record], bytes] = {}
-        for number, cls in self._classes.items():
-            if not is_record(cls):
-                raise TypeError(f"Messages: the tag {number} must have a record class, not {cls!r}")
-            if cls in self._tags:
-                raise DeclarationError(f"Messages: {cls.__name__} has two tags")
-            try:
-                self._tags[cls] = self._tag(number).pack()
-            except errors.EncodeError as error:
-                raise DeclarationError(str(error)) from None
-        self._type = tag
-        # A tag of fixed width is looked up as it stands on the wire.
-        self._width = tag.narrowest if tag.fixed else 0
-        self._by_wire = {wire: cls for cls, wire in self._tags.items()}
+        else:
+            tags: Any = RecordType("Messages", (Record,), {"__annotations__": {"tag": tag}})
+            program = lowered(tags).program
+            for number, cls in dict(table).items():
+                if not is_record(cls):
+                    raise TypeError(f"Messages: the tag {number} must have a record class, not {cls!r}")
+                if any(other is cls for _, _, other in rows):
+                    raise DeclarationError(f"Messages: {cls.__name__} has two tags")
+                try:
+                    rows.append((int(number), tags(number).pack(), cls))
+                except errors.EncodeError as error:
+                    raise DeclarationError(str(error)) from None
+            self._shown = f"{tag!r}, {{{', '.join(f'{number}: {cls.__name__}' for number, _, cls in rows)}}}"
+        # A connection finds out whose calls these are, and has records packed into memory of its own.
+        self._codec = _backend.messages.Codec("Messages", program, rows, lambda cls: lowered(cls).program)
+        self.__dict__.update(encode=self._codec.encode, decode=self._codec.decode)
 
     def __repr__(self) -> str:
-        table = ", ".join(f"{tag}: {cls.__name__}" for tag, cls in self._classes.items())
-        return f"Messages({self._type!r}, {{{table}}})"
+        return f"Messages({self._shown})"
 
     def encode(self, message: Record) -> bytes:
         """The tag and the bytes of `message`; EncodeError as its `pack`, or if its class has no tag."""
-        tag = self._tags.get(type(message))
-        if tag is None:
-            names = ", ".join(cls.__name__ for cls in self._tags)
-            raise errors.record_type("Messages", (), f"one of {names}", message)
-        return tag + message.pack()
+        return self._codec.encode(message)  # type: ignore[no-any-return]
 
     def decode(self, data: Buffer) -> Record:
         """The record that `data` is; RecordError as its `unpack`, or for a tag that is not in the table."""
-        at = self._width
-        cls = self._by_wire.get(data[:at]) if at and type(data) is bytes else None
-        if cls is None:
-            found, at = self._tag.unpack_from(data)
-            cls = self._classes.get(found.tag)
-            if cls is None:
-                raise errors.record_fault(errors.TAG, "Messages", ("tag",), 0, found.tag)
-        message, end = cls.unpack_from(data, at)
-        size = len(data) if type(data) is bytes else memoryview(data).nbytes
-        if end != size:
-            raise errors.record_fault(errors.BEHIND, cls.__name__, (), end, size - end)
-        return message
-
-
-class _Single(Messages):
-    """The codec of one record class."""
-
-    def __init__(self, tag: type[Record]) -> None:
-        self._only = tag
-
-    def __repr__(self) -> str:
-        return f"Messages({self._only.__name__})"
-
-    def encode(self, message: Record) -> bytes:
-        if not isinstance(message, self._only):
-            raise errors.record_type("Messages", (), f"a {self._only.__name__}", message)
-        return message.pack()
-
-    def decode(self, data: Buffer) -> Record:
-        return self._only.unpack(data)
+        return self._codec.decode(data)  # type: ignore[no-any-return]

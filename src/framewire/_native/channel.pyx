@@ -32,7 +32,7 @@ cdef class Channel(Receiver):
 
     def __init__(self, transport, *, codec=None, Py_ssize_t high_water=1 << 20, frame_timeout=None,
                  idle_timeout=None, heartbeat=None, peer_timeout=None):
-        self.codec = codec
+        self._use_codec(codec)
         self._transport = transport
         self.direct = transport.direct
         self.reader, self.writer = transport.reader, transport.writer

@@ -18,8 +18,9 @@ from cpython.object cimport PyObject, PyTypeObject
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memmove, memset
 
-from .packing cimport SMALL, begin_write, write_fields, write_whole
-from .shape cimport SHORT, Output, Shape, fw_walk, item_slot, lost
+from .packing cimport write_fields, write_whole
+from ._output cimport Output, SMALL, begin_write
+from .shape cimport SHORT, Shape, fw_walk, item_slot, lost
 from .unpacking cimport begin_read, read_fields, read_record
 
 from .. import errors
@@ -33,7 +34,7 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
-    /* Have the interpreter call instances of the type by the function that each has at `offset`, as methods. */
+    /* Have the interpreter call instances of the type by the function that each has at `offset`. */
     static void fw_make_methods(PyTypeObject *type, Py_ssize_t offset)
     {
         type->tp_vectorcall_offset = offset;
@@ -196,7 +197,7 @@ cdef int write(Writer self, Shape shape, PyObject *value) except -1:
     cdef uint8_t small[SMALL]
     if shape.keep is None:
         lost()
-    begin_write(shape, &s, small)
+    begin_write(<PyObject *> shape.name, &s, small)
     try:
         if shape.is_row:
             write_fields(shape, &s, <char *> &value - item_slot(0))

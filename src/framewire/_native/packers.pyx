@@ -18,8 +18,9 @@ from cpython.tuple cimport PyTuple_New
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-from .packing cimport SMALL, begin_write, write_fields
-from .shape cimport BEHIND, Output, Shape, fw_walk, item_slot, lost, wrong
+from .packing cimport write_fields
+from ._output cimport Output, SMALL, begin_write
+from .shape cimport BEHIND, Shape, fw_walk, item_slot, lost, wrong
 from .unpacking cimport begin_read, missing, read_fields
 
 from .. import errors
@@ -131,7 +132,7 @@ cdef object unpack(Row self, object data):
 cdef inline int write_row(Row self, Output *s, uint8_t *small, PyObject **values) except -1:
     if self.keep is None:
         lost()
-    begin_write(self, s, small)
+    begin_write(<PyObject *> self.name, s, small)
     return write_fields(self, s, <char *> values - item_slot(0))
 
 

@@ -21,11 +21,11 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from ._csrc cimport fw_field
 from ._python cimport PyFloat_Pack2, PyFloat_Pack4, PyList_GET_SIZE
+from ._output cimport Output, fw_step
 from .shape cimport (
-    ARRAY, ARRAYED, AS_BYTES, BITS, BOOL, BYTES, CODEC, CONST, CSTR, DEPTH, ENUM, FIXED, FLOAT, LATIN1, LIST,
-    LISTED, MUTF8, NUMBER, ONEOF, RECORD, REPEAT, REST, ROW, SIZE, STR, WHEN,
-    Output, Shape, fw_extent, fw_op, fw_shape, fw_step, fw_way, lost, parts, wrong_range, wrong_size,
-    wrong_type,
+    ARRAY, ARRAYED, AS_BYTES, BITS, BOOL, BYTES, CODEC, CONST, CSTR, DEPTH, ENUM, FIXED, FLOAT, LATIN1,
+    LIST, LISTED, MUTF8, NUMBER, ONEOF, RECORD, REPEAT, REST, ROW, SIZE, STR, WHEN, Shape, fw_extent,
+    fw_op, fw_shape, fw_way, lost, parts, wrong_range, wrong_size, wrong_type,
 )
 
 from .. import _mutf8, errors

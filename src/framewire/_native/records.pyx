@@ -21,8 +21,9 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-from .packing cimport SMALL, begin_write, write_whole
-from .shape cimport BEHIND, Output, Shape, alloc, fw_walk, slot_of, wrong
+from .packing cimport write_whole
+from ._output cimport Output, SMALL, begin_write
+from .shape cimport BEHIND, Shape, alloc, fw_walk, slot_of, wrong
 from .unpacking cimport begin_read, missing, read_record
 
 from .. import errors
@@ -83,7 +84,7 @@ cdef class Program(Shape):
         cdef Py_buffer view
         cdef Py_ssize_t at
         offset = PyNumber_Index(offset)
-        begin_write(self, &s, small)
+        begin_write(<PyObject *> self.name, &s, small)
         try:
             write_whole(self, &s, record)
             if try_buffer(buffer, &view, PyBUF_WRITABLE) < 0:
@@ -109,7 +110,7 @@ cdef class Program(Shape):
         cdef Py_ssize_t old
         if not isinstance(target, bytearray):
             raise TypeError(f"append_to: a bytearray is needed, not {type(target).__name__}")
-        begin_write(self, &s, small)
+        begin_write(<PyObject *> self.name, &s, small)
         try:
             write_whole(self, &s, record)
             old = PyByteArray_GET_SIZE(target)
@@ -122,7 +123,7 @@ cdef class Program(Shape):
         """How many bytes `record` has."""
         cdef Output s
         cdef uint8_t small[SMALL]
-        begin_write(self, &s, small)
+        begin_write(<PyObject *> self.name, &s, small)
         try:
             write_whole(self, &s, record)
             return s.used
@@ -202,7 +203,7 @@ cdef class Program(Shape):
 cdef bytes packed(Program self, object record):
     cdef Output s
     cdef uint8_t small[SMALL]
-    begin_write(self, &s, small)
+    begin_write(<PyObject *> self.name, &s, small)
     try:
         write_whole(self, &s, record)
         return PyBytes_FromStringAndSize(<const char *> s.out, s.used)

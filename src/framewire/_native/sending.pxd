@@ -2,6 +2,7 @@ from ._csrc cimport fw_wire, uint8_t
 from ._system cimport iovec
 from .codec cimport Block
 from .encoder cimport Encoder
+from .messages cimport pack_message
 from .stream cimport Stream, Until
 
 
@@ -16,6 +17,8 @@ cdef class Sender(Stream):
     cdef Py_ssize_t out_start, out_end, high_water
     cdef unsigned long long writes, bytes_out, messages_out
     cdef unsigned short corks, small
+    cdef object records         # a codec that packs by itself, by calling `pack`
+    cdef pack_message pack
     cdef unsigned char batching, starved, unending, resets
 
     cdef Py_ssize_t _unsent(self) noexcept
@@ -23,6 +26,10 @@ cdef class Sender(Stream):
     cdef Encoder _encoder(self)
     cdef int _send(self, object message, const Until *until, bint raw) except -1
     cdef object _encoded(self, object message)
+    cdef int _use_codec(self, tuple codec) except -1
+    cdef int _send_record(self, object message, const Until *until) except -1
+    cdef Py_ssize_t _gather_record(self, object message) except -1
+    cdef int _send_memory(self, const uint8_t *p, Py_ssize_t length, const Until *until) except -1
     cdef int _send_direct(self, object message, const Until *until) except -1
     cdef int _send_from(self, iovec *parts, int count, const Until *until) except -1
     cdef Py_ssize_t _gather(self, object message, const Until *until) except -1
@@ -38,6 +45,7 @@ cdef class Sender(Stream):
                           Py_ssize_t size) except -1
     cdef int _keep_parts(self, iovec *parts, int count) except -1
     cdef Py_ssize_t _enqueue(self, object message) except -1
+    cdef Py_ssize_t _queue(self, const uint8_t *data, Py_ssize_t length) except -1
     cdef int _taken(self, Py_ssize_t size) noexcept
     cdef int _shrink(self) noexcept
     cdef int _drop_out(self) noexcept

@@ -14,11 +14,18 @@ from libc.errno cimport EAGAIN, EINTR, ENOBUFS, ENOMEM, EPIPE, errno
 from libc.string cimport memcpy
 
 cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_Free
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
+
 from ._csrc cimport *
 from ._python cimport *
 from ._system cimport *
 from .codec cimport Block, new_block
 from .encoder cimport Encoder, acquire, wire_size, write_wire
+from .messages cimport pack_message
+
+from ._output cimport Output, SMALL as PACKED, begin_write
 from .stream cimport DEFAULT, OTHER, PIPE, SOCKET, Until, Watch
 
 import os
@@ -187,6 +194,9 @@ cdef class Sender(Stream):
         cdef bint nested = self._enter_send(until, "send")
         try:
             self._make_room(until)
+            if self.records is not None and not raw:
+                self._send_record(message, until)
+                return 0
             encoded = message if raw else self._encoded(message)
             if self.corks or self._unsent():
                 self._enqueue(encoded)
@@ -201,6 +211,53 @@ cdef class Sender(Stream):
         finally:
             self._leave_send(nested)
         return 0
+
+    cdef int _use_codec(self, tuple codec) except -1:
+        self.codec = codec
+        found = getattr(getattr(codec[0], "__self__", None), "_packs", None) if codec is not None else None
+        if PyCapsule_IsValid(found, "framewire.pack_message"):
+            self.records = codec[0].__self__
+            self.pack = <pack_message> PyCapsule_GetPointer(found, "framewire.pack_message")
+        return 0
+
+    cdef int _send_record(self, object message, const Until *until) except -1:
+        """`_send` of a record, which is packed on the stack and goes from there, or to what is queued."""
+        cdef Output s
+        cdef uint8_t small[PACKED]
+        begin_write(NULL, &s, small)
+        try:
+            self.pack(self.records, &s, message)
+            self._need_open()
+            if self._encoder()._joins():
+                self._enqueue(PyBytes_FromStringAndSize(<const char *> s.out, s.used))
+            elif self.corks or self._unsent():
+                self._queue(s.out, s.used)
+            else:
+                self._send_memory(s.out, s.used, until)
+        finally:
+            PyMem_Free(s.heap)
+        if not self.corks:
+            self._push_all(until)
+        elif self._unsent() >= self._batch():
+            self._push_now()
+        if self._trace is not None:
+            self._trace(">", message)
+        return 0
+
+    cdef Py_ssize_t _gather_record(self, object message) except -1:
+        """`_gather` of a record: it is packed on the stack and queued from there."""
+        cdef Output s
+        cdef uint8_t small[PACKED]
+        begin_write(NULL, &s, small)
+        try:
+            self.pack(self.records, &s, message)
+            self._need_open()
+            self._out_room(self._batch() + self.small + HEAD)
+            if self._encoder()._joins():
+                return self._enqueue(PyBytes_FromStringAndSize(<const char *> s.out, s.used))
+            return self._queue(s.out, s.used)
+        finally:
+            PyMem_Free(s.heap)
 
     cdef object _encoded(self, object message):
         """What the codec makes of a message."""
@@ -218,32 +275,36 @@ cdef class Sender(Stream):
         """Send one message when nothing is before it: from where it stands, without a copy if it is large."""
         cdef Encoder encoder = self._encoder()
         cdef Py_buffer view
-        cdef fw_wire w
-        cdef iovec parts[4]
-        cdef uint8_t small[SMALL + HEAD]
-        cdef const uint8_t *p
-        cdef Py_ssize_t size
         if encoder._joins():
             message = encoder._join(message)
         acquire(message, &view)
         try:
-            p = <const uint8_t *> view.buf
-            encoder._measure(p, view.len, &w)
-            size = wire_size(&w, view.len)
-            encoder._count()
-            self.messages_out += 1
-            if self.direct == OTHER:
-                self._append_wire(&w, p, view.len, size)
-            elif size <= SMALL:
-                write_wire(&w, p, view.len, small)
-                add_part(parts, 0, small, <size_t> size)
-                self._send_from(parts, size > 0, until)
-            else:
-                self._send_from(parts, fill_parts(parts, &w, p, view.len), until)
+            self._send_memory(<const uint8_t *> view.buf, view.len, until)
         finally:
             PyBuffer_Release(&view)
         if self._unsent():
             self._push_all(until)
+        return 0
+
+    cdef int _send_memory(self, const uint8_t *p, Py_ssize_t length, const Until *until) except -1:
+        """The same of memory that is valid as long as this call lasts; what does not go is queued."""
+        cdef Encoder encoder = self._encoder()
+        cdef fw_wire w
+        cdef iovec parts[4]
+        cdef uint8_t small[SMALL + HEAD]
+        cdef Py_ssize_t size
+        encoder._measure(p, length, &w)
+        size = wire_size(&w, length)
+        encoder._count()
+        self.messages_out += 1
+        if self.direct == OTHER:
+            self._append_wire(&w, p, length, size)
+        elif size <= SMALL:
+            write_wire(&w, p, length, small)
+            add_part(parts, 0, small, <size_t> size)
+            self._send_from(parts, size > 0, until)
+        else:
+            self._send_from(parts, fill_parts(parts, &w, p, length), until)
         return 0
 
     cdef int _send_from(self, iovec *parts, int count, const Until *until) except -1:
@@ -390,7 +451,10 @@ cdef class Sender(Stream):
                     finally:
                         self.lending = outer
                     self._need_open()
-                gathered += self._gather(message if self.codec is None else self._encoded(message), until)
+                if self.records is not None:
+                    gathered += self._gather_record(message)
+                else:
+                    gathered += self._gather(message if self.codec is None else self._encoded(message), until)
                 count += 1
                 if self._trace is not None:
                     self._trace(">", message)
@@ -518,32 +582,37 @@ cdef class Sender(Stream):
         """Take one message for sending behind what is there; how many bytes it is on the wire."""
         cdef Encoder encoder = self.encoder if self.encoder is not None else self._encoder()
         cdef Py_buffer view
-        cdef fw_wire w
-        cdef Py_ssize_t size, length
-        cdef size_t head
-        cdef uint8_t *p
-        if encoder.plan.c.simple and encoder.plan.c.strip and PyBytes_CheckExact(message):
-            length = PyBytes_GET_SIZE(message)
-            if length < PY_SSIZE_T_MAX // 2 and (
-                    self.out is not None and self.out.size - self.out_end - HEAD >= length):
-                p = self.out.data + self.out_end
-                head = fw_put_head(&encoder.plan.c, length, p)
-                if head:
-                    memcpy(p + head, PyBytes_AS_STRING(message), length)
-                    self.out_end += <Py_ssize_t> head + length
-                    self.messages_out += 1
-                    if encoder.phase_left > 0:
-                        encoder._count()
-                    return <Py_ssize_t> head + length
+        if PyBytes_CheckExact(message) and not encoder._joins():
+            return self._queue(<const uint8_t *> PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
         if encoder._joins():
             message = encoder._join(message)
         acquire(message, &view)
         try:
-            encoder._measure(<const uint8_t *> view.buf, view.len, &w)
-            size = wire_size(&w, view.len)
-            self._append_wire(&w, <const uint8_t *> view.buf, view.len, size)
+            return self._queue(<const uint8_t *> view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
+
+    cdef Py_ssize_t _queue(self, const uint8_t *data, Py_ssize_t length) except -1:
+        """The same of memory, of an encoder that does not join."""
+        cdef Encoder encoder = self.encoder if self.encoder is not None else self._encoder()
+        cdef fw_wire w
+        cdef Py_ssize_t size
+        cdef size_t head
+        cdef uint8_t *p
+        if encoder.plan.c.simple and encoder.plan.c.strip and length < PY_SSIZE_T_MAX // 2 and (
+                self.out is not None and self.out.size - self.out_end - HEAD >= length):
+            p = self.out.data + self.out_end
+            head = fw_put_head(&encoder.plan.c, length, p)
+            if head:
+                memcpy(p + head, data, length)
+                self.out_end += <Py_ssize_t> head + length
+                self.messages_out += 1
+                if encoder.phase_left > 0:
+                    encoder._count()
+                return <Py_ssize_t> head + length
+        encoder._measure(data, length, &w)
+        size = wire_size(&w, length)
+        self._append_wire(&w, data, length, size)
         encoder._count()
         self.messages_out += 1
         return size

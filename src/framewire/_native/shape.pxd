@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
 from ._csrc cimport fw_field
+from ._output cimport Output, fw_path, fw_step
 
 cdef extern from "fw_record.h" nogil:
     enum:
@@ -90,17 +91,8 @@ cdef extern from "fw_record.h" nogil:
         fw_rule *rule
         void *name          # of the field
         void *owner         # of arrays: an empty one; ENUM, BITS: members by number; CODEC: its type tuple
-        void *label         # ENUM, BITS: the name of its class; of text: its encoding; ONEOF: of its classes;
-                            # WHEN: of what decides
-
-    ctypedef struct fw_step:
-        const void *name
-        Py_ssize_t index
-
-    ctypedef struct fw_path:
-        void *record        # name of the outermost class
-        int depth, count
-        fw_step *steps
+        # ENUM, BITS: name of its class; of text: its encoding; ONEOF: of its classes; WHEN: of what decides
+        void *label
 
     ctypedef struct fw_walk:
         const uint8_t *data
@@ -116,13 +108,6 @@ cdef extern from "fw_record.h" nogil:
     const fw_shape *fw_choose_record(const fw_op *op, uint64_t tag)
     bint fw_may_lack(const fw_shape *shape, Py_ssize_t i)
     int fw_skip_record(const fw_shape *shape, fw_walk *walk, Py_ssize_t *more, const fw_op **bad)
-
-ctypedef struct Output:
-    uint8_t *out            # `used` of `room` bytes; on the stack until `heap` is not NULL
-    uint8_t *heap
-    Py_ssize_t used, room
-    uint64_t word           # of BITS
-    fw_path path
 
 cdef enum:
     SHORT = 1               # codes of errors.record_fault

@@ -13,7 +13,9 @@ cdef int pass_fixed(fw_walk *s, const fw_op *op) except -1
 cdef Py_ssize_t missing(Shape self, fw_walk *s) except -1
 
 
-cdef inline void begin_read(Shape self, fw_walk *s, object source, const char *data, Py_ssize_t size) noexcept:
+cdef inline void begin_read(
+    Shape self, fw_walk *s, object source, const char *data, Py_ssize_t size
+) noexcept:
     s.source = <PyObject *> source
     s.data = <const uint8_t *> data
     s.size = size

@@ -17,12 +17,13 @@ from libc.string cimport memcmp, memcpy
 
 from ._csrc cimport FW_FRAME, FW_MORE, fw_field
 from ._python cimport PyFloat_Unpack2, PyFloat_Unpack4
+from ._output cimport fw_step
 from .shape cimport (
     ARRAY, ARRAYED, AS_BYTES, BITS, BOOL, BYTES, CODEC, CONST, CONSTANT, CRAMPED, CSTR, DEEP, DEPTH,
-    E_CRAMPED, E_UNCOUNTED, E_UNFILLED, ENUM, FIXED, FLOAT, HOOK, LIMIT, LIST, LISTED, MEMBER, MUTF8, NUMBER,
-    ONEOF, PADDING, RECORD, REPEAT, REST, ROW, SIZE, STR, TAG, TEXT, UNENDED, UNFILLED, UTF8, VIEW, WHEN,
-    Shape, fw_choose_record, fw_extent, fw_may_lack, fw_op, fw_shape, fw_skip_record, fw_step, fw_walk,
-    fw_way, lost, too_short, wrong,
+    E_CRAMPED, E_UNCOUNTED, E_UNFILLED, ENUM, FIXED, FLOAT, HOOK, LIMIT, LIST, LISTED, MEMBER, MUTF8,
+    NUMBER, ONEOF, PADDING, RECORD, REPEAT, REST, ROW, SIZE, STR, TAG, TEXT, UNENDED, UNFILLED, UTF8,
+    VIEW, WHEN, Shape, fw_choose_record, fw_extent, fw_may_lack, fw_op, fw_shape, fw_skip_record,
+    fw_walk, fw_way, lost, too_short, wrong,
 )
 
 from .. import _mutf8, errors

@@ -174,7 +174,7 @@ class Program:
         return self._unpack(data)
 
     def _unpacked(self, data: Buffer) -> Any:
-        return self._reading(data, self._read_whole)
+        return unpack_behind(self, data, 0)
 
     def unpack_from(self, data: Buffer, offset: SupportsIndex = 0) -> tuple[Any, int]:
         """The record at `offset`, and where it ends."""
@@ -223,12 +223,6 @@ class Program:
         finally:
             del error  # or it would hold itself, and the buffer, by its traceback
 
-    def _read_whole(self, view: bytes | memoryview, size: int) -> Any:
-        record, at = self.read_ending(view, 0, size, 1)
-        if at != size:
-            raise Wrong(errors.BEHIND, at, size - at)
-        return record
-
     def _read_many(self, view: bytes | memoryview, size: int, count: int) -> list[Any]:
         records: list[Any] = []
         at = 0
@@ -256,6 +250,18 @@ class Program:
             raise error
         finally:
             del error  # or it would hold itself, and the buffer, by its traceback
+
+
+def unpack_behind(program: Program, data: Buffer, at: int) -> Any:
+    """The record that `data` is from `at` on, all of it."""
+
+    def read(view: bytes | memoryview, size: int) -> Any:
+        record, end = program.read_ending(view, at, size, 1)
+        if end != size:
+            raise Wrong(errors.BEHIND, end, size - end)
+        return record
+
+    return program._reading(data, read)
 
 
 def construct(
