@@ -23,39 +23,45 @@ def encode(text: str) -> bytes:
 
 
 def decode(data: bytes) -> str:
-    """The text that `data` is; UnicodeDecodeError, which points at the first byte that cannot be."""
+    """The text that `data` is; UnicodeDecodeError, which points at the first character that cannot be."""
     if data.isascii() and 0 not in data:
         return data.decode("ascii")
+    try:
+        if 0 not in data and max(data) < 0xF0:
+            halves = data.replace(b"\xc0\x80", b"\0").decode("utf-8", "surrogatepass")
+            return halves.encode("utf-16-be", "surrogatepass").decode("utf-16-be")
+    except UnicodeDecodeError:
+        pass
     bad = _first_bad(data)
-    if bad is not None:
-        raise UnicodeDecodeError(_NAME, data, bad, bad + 1, "no modified UTF-8")
-    halves = data.replace(b"\xc0\x80", b"\0").decode("utf-8", "surrogatepass")
-    return halves.encode("utf-16-be", "surrogatepass").decode("utf-16-be")
+    raise UnicodeDecodeError(_NAME, data, bad, bad + 1, "no modified UTF-8")
 
 
-def _first_bad(data: bytes) -> int | None:
-    """Where the first character begins that cannot be; None if all can."""
-    at = 0
+def _first_bad(data: bytes) -> int:
+    """Where the first character begins that cannot be; behind the end if all can."""
+    at = width = 0
     while at < len(data):
-        first = data[at]
-        follow = 0 if 0 < first < 0x80 else 1 if first < 0xE0 else 2
-        if data[at : at + 2] == b"\xc0\x80":
-            at += 2
-            continue
-        if not (0 < first < 0x80 or 0xC2 <= first < 0xF0) or not _continues(data, at + 1, follow):
+        first, second = data[at], data[at + 1] if at + 1 < len(data) else 0
+        if 0 < first < 0x80:
+            width = 1
+        elif first < 0xE0:
+            width = 2 if first >= 0xC2 or (first, second) == (0xC0, 0x80) else 0
+        elif first == 0xED and second >= 0xA0:
+            # The first half of a pair, and the other one right behind it.
+            low = data[at + 3 : at + 5]
+            width = 6 if second < 0xB0 and len(low) == 2 and low[0] == 0xED and low[1] >= 0xB0 else 0
+        else:
+            width = 3 if first < 0xF0 and not (first == 0xE0 and second < 0xA0) else 0
+        if width == 0 or not _continues(data, at + 1, min(width, 3) - 1):
             return at
-        if first == 0xE0 and data[at + 1] < 0xA0:
+        if width == 6 and not _continues(data, at + 4, 2):
             return at
-        if first == 0xED and data[at + 1] >= 0xA0:
-            low = data[at + 3 : at + 6]
-            if data[at + 1] >= 0xB0 or len(low) < 3 or low[0] != 0xED or low[1] < 0xB0:
-                return at
-            if not _continues(data, at + 4, 2):
-                return at
-            follow = 5
-        at += 1 + follow
-    return None
+        at += width
+    return at
 
 
 def _continues(data: bytes, at: int, count: int) -> bool:
-    return len(data) >= at + count and all(0x80 <= byte < 0xC0 for byte in data[at : at + count])
+    # Without a generator: CPython 3.12 and 3.13 crash where there is no memory to make one.
+    for byte in data[at : at + count]:
+        if not 0x80 <= byte < 0xC0:
+            return False
+    return len(data) >= at + count

@@ -64,7 +64,7 @@ def _limits(where: str, length: LengthType, bias: int, null: int | None, max: in
     if most < 0:
         raise DeclarationError(f"{where}: {length!r} leaves no number for an empty value")
     if max is not None:
-        most = min(most, need_int(where, "max", max, 0))
+        most = min(most, need_int(where, "max", max, 0, (1 << 63) - 1))
     return most, bias, null, max is not None
 
 
