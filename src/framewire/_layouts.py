@@ -11,10 +11,10 @@ from __future__ import annotations
 import ast
 import re
 
-from . import _backend, fields
-from ._lowering import is_fixed, is_record, lower_row, lowered
+from . import _backend, fields, sequences
+from ._lowering import default_of, is_fixed, lower_row, lowered
 from .errors import DeclarationError
-from .fields import ARRAY, ENUM, LIST, FieldType, LengthType
+from .fields import ARRAY, ENUM, LIST, REPEAT, FieldType, LengthType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"""\s+|[,=]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[({]|[\])}]|[^\s,='"\[\](){}]+|.""")
 _SCOPE: dict[str, Any] = {name: getattr(fields, name) for name in fields.__all__}
+_SCOPE |= {name: getattr(sequences, name) for name in sequences.__all__}
 _SCOPE |= {kind.__name__: kind for kind in (bool, bytes, int, str, float)}
 for _class in ("FieldType", "LengthType"):
     del _SCOPE[_class]
@@ -143,7 +144,9 @@ def _bracketed(where: str, text: str, kind: Any, inside: Any) -> Any:
     if isinstance(inside, LengthType):
         known: FieldType | None = _SCOPE.get(f"list_{inside!r}")
         return known[kind] if known else FieldType(f"{shown(kind)}[{inside!r}]", LIST, inside, kind)
-    raise DeclarationError(f"{where}: {text!r}: in brackets stands the type of a count, such as u16")
+    if isinstance(inside, int):
+        return sequences.repeat(kind, inside)
+    raise DeclarationError(f"{where}: {text!r}: in brackets stands a number, or the type of one, such as u16")
 
 
 # --- writing --------------------------------------------------------------------------------------------
@@ -153,6 +156,8 @@ def shown(kind: Any) -> str:
     """A type as text."""
     if isinstance(kind, FieldType) and kind.kind == LIST and kind.detail is not None:
         return f"{shown(kind.detail)}[{kind.length!r}]"
+    if isinstance(kind, FieldType) and kind.kind == REPEAT:
+        return f"{shown(kind.detail[0])}[{kind.detail[1]}]"
     return str(getattr(kind, "__name__", kind))
 
 
@@ -160,17 +165,23 @@ def layout_text(cls: Any) -> str:
     """The fields of a record class as text."""
     layout = lowered(cls)
     return ", ".join(
-        _field_text(name, layout.meant[name], layout.given.get(name, _field_text)) for name in layout.meant
+        [_field_text(name, kind, layout.given.get(name, ...)) for name, kind in layout.meant.items()]
     )
 
 
 def _field_text(name: str, annotation: Any, given: Any) -> str:
-    if given is _field_text:
-        return f"{shown(annotation)} {name}"
-    if isinstance(given, FieldType) and given.kind == ENUM:
-        choices = getattr(annotation, "__args__", (annotation,))
-        annotation = next(one for one in choices if hasattr(one, "__members__"))
-    elif isinstance(given, (LengthType, FieldType)) and (annotation is bytes or not is_fixed(given)):
-        return f"{shown(given)} {name}"
-    value = given.__name__ if is_record(given) else repr(given)
-    return f"{shown(annotation)} {name} = {value}"
+    if isinstance(given, (LengthType, FieldType)) and (annotation is bytes or not is_fixed(given)):
+        if isinstance(given, FieldType) and given.kind == ENUM:
+            given = _with_class(annotation, given)
+        annotation, given = given, default_of(given)
+    # A member of an enumeration is the number that it is.
+    value = int(given) if hasattr(type(given), "__members__") else given
+    return f"{shown(annotation)} {name}" + ("" if given is ... else f" = {value!r}")
+
+
+def _with_class(annotation: Any, given: FieldType) -> Any:
+    """The type of an enumeration that names its class, which may stand beside it."""
+    kind, is_open = given.detail
+    choices = getattr(annotation, "__args__", (annotation,))
+    kind = kind or next(one for one in choices if hasattr(one, "__members__"))
+    return fields.enumerated(given.length, kind, open=is_open, default=given.default)  # type: ignore[arg-type]

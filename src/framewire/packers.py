@@ -119,6 +119,9 @@ def record(
     """
     parsed = rows(name, fields, {name: name, **(names or {})}, True)
     annotations = {field: kind for kind, field, _ in parsed}
+    for field in annotations:
+        if field.startswith("__"):
+            raise DeclarationError(f"{name}.{field}: a field cannot begin with two underscores")
     if len(annotations) != len(parsed):
         raise DeclarationError(f"{name}: two fields have one name")
     given = {field: value for _, field, value in parsed if value is not ...}
