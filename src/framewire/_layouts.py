@@ -157,7 +157,8 @@ def shown(kind: Any) -> str:
     if isinstance(kind, FieldType) and kind.kind == LIST and kind.detail is not None:
         return f"{shown(kind.detail)}[{kind.length!r}]"
     if isinstance(kind, FieldType) and kind.kind == REPEAT:
-        return f"{shown(kind.detail[0])}[{kind.detail[1]}]"
+        item, count = kind.detail
+        return f"{shown(item)}[{count}]"
     return str(getattr(kind, "__name__", kind))
 
 
@@ -175,7 +176,9 @@ def _field_text(name: str, annotation: Any, given: Any) -> str:
             given = _with_class(annotation, given)
         annotation, given = given, default_of(given)
     # A member of an enumeration is the number that it is.
-    value = int(given) if hasattr(type(given), "__members__") else given
+    value: Any = given
+    if hasattr(type(given), "__members__"):
+        value = int(value)
     return f"{shown(annotation)} {name}" + ("" if given is ... else f" = {value!r}")
 
 
