@@ -157,7 +157,8 @@ def shown(kind: Any) -> str:
     if isinstance(kind, FieldType) and kind.kind == LIST and kind.detail is not None:
         return f"{shown(kind.detail)}[{kind.length!r}]"
     if isinstance(kind, FieldType) and kind.kind == REPEAT:
-        item, count = kind.detail
+        detail: Any = kind.detail
+        item, count = detail
         return f"{shown(item)}[{count}]"
     return str(getattr(kind, "__name__", kind))
 
