@@ -342,6 +342,24 @@ def test_layouts_of_classes() -> None:
     assert Base.__layout__ == "const(b'HI') magic, u8 version = const(3), digits(end=b' ') size"
 
 
+def test_layouts_of_fields_that_decide() -> None:
+    text = (
+        "size(u16, plus=2) length, bool response = bits(1, of=u8), int operation = bits(7), u8 flags, "
+        "str_u8 | None note = when('flags', mask=0x1), Point | None place = when('flags', equals=2), "
+        "Point | Node one = oneof(u8, {1: Point, 2: Node}), "
+        "(Point | Node)[u8] many = oneof(u8, {1: Point, 2: Node})"
+    )
+    Node = fw.record("Node", "u8 value")
+    Whole: Any = fw.record("Whole", text, {"Point": Point, "Node": Node}, byteorder="little")
+    assert Whole.__layout__ == text
+    assert fw.record("Whole", text.replace(" | ", "|"), {"Point": Point, "Node": Node}).__layout__ == text
+    whole = Whole(True, 5, 3, "hi", None, Point(3, 4), [Node(1)])
+    assert Whole.unpack(whole.pack()) == whole and whole.pack()[:2] == b"\x0f\0"
+    for wrong in ("u8|3 a", "(u8|'x') a", "1|2 a", "u8| a"):
+        with pytest.raises(fw.DeclarationError):
+            assert fw.record("R", wrong).min_size
+
+
 NAMES = st.text("abcxyz", min_size=1, max_size=4)
 DEFAULTS: dict[str, st.SearchStrategy[Any]] = {
     "scalar": st.integers(0, 100),

@@ -11,10 +11,10 @@ from __future__ import annotations
 import ast
 import re
 
-from . import _backend, fields, sequences
-from ._lowering import default_of, is_fixed, lower_row, lowered
+from . import _backend, fields, sequences, structure
+from ._lowering import default_of, is_fixed, lower_row, lowered, says_all
 from .errors import DeclarationError
-from .fields import ARRAY, ENUM, LIST, REPEAT, FieldType, LengthType
+from .fields import ARRAY, ENUM, LIST, REPEAT, SIZE, Either, FieldType, LengthType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
     Row: TypeAlias = tuple[Any, str, Any]
 
-_TOKEN = re.compile(r"""\s+|[,=]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[({]|[\])}]|[^\s,='"\[\](){}]+|.""")
+_TOKEN = re.compile(
+    r"""\s*\|\s*|\s+|[,=]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[({]|[\])}]|[^\s,='"\[\](){}]+|."""
+)
 _SCOPE: dict[str, Any] = {name: getattr(fields, name) for name in fields.__all__}
 _SCOPE |= {name: getattr(sequences, name) for name in sequences.__all__}
+_SCOPE |= {name: getattr(structure, name) for name in structure.__all__}
 _SCOPE |= {kind.__name__: kind for kind in (bool, bytes, int, str, float)}
 for _class in ("FieldType", "LengthType"):
     del _SCOPE[_class]
@@ -69,6 +72,7 @@ def _fields(where: str, text: str, named: bool) -> list[list[str]]:
     found: list[list[str]] = [[]]
     depth, parted = 0, True
     for token in _TOKEN.findall(text):
+        token = "|" if token.strip() == "|" else token
         depth += (token in "[({") - (token in "])}")
         ends = not named and token.isspace() and "=" not in found[-1]
         if depth == 0 and (token == "," or ends):
@@ -106,6 +110,13 @@ def _value(where: str, text: str, node: ast.AST, scope: Mapping[str, Any]) -> An
         if node.id not in scope:
             raise DeclarationError(f"{where}: there is no type {node.id}")
         return scope[node.id]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        left, right = value(node.left), value(node.right)
+        if not all(
+            one is None or isinstance(one, (type, LengthType, FieldType, Either)) for one in (left, right)
+        ):
+            raise DeclarationError(f"{where}: {text!r} is no type")
+        return left | right
     if isinstance(node, ast.Subscript):
         return _bracketed(where, text, value(node.value), value(node.slice))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -155,11 +166,14 @@ def _bracketed(where: str, text: str, kind: Any, inside: Any) -> Any:
 def shown(kind: Any) -> str:
     """A type as text."""
     if isinstance(kind, FieldType) and kind.kind == LIST and kind.detail is not None:
-        return f"{shown(kind.detail)}[{kind.length!r}]"
+        item = shown(kind.detail)
+        return f"({item})[{kind.length!r}]" if " | " in item else f"{item}[{kind.length!r}]"
     if isinstance(kind, FieldType) and kind.kind == REPEAT:
         detail: Any = kind.detail
         item, count = detail
         return f"{shown(item)}[{count}]"
+    if hasattr(kind, "__args__"):
+        return " | ".join(["None" if one is type(None) else shown(one) for one in kind.__args__])
     return str(getattr(kind, "__name__", kind))
 
 
@@ -172,15 +186,18 @@ def layout_text(cls: Any) -> str:
 
 
 def _field_text(name: str, annotation: Any, given: Any) -> str:
-    if isinstance(given, (LengthType, FieldType)) and (annotation is bytes or not is_fixed(given)):
-        if isinstance(given, FieldType) and given.kind == ENUM:
-            given = _with_class(annotation, given)
+    if isinstance(given, FieldType) and given.kind == ENUM:
+        given = _with_class(annotation, given)
+    if says_all(given) or (is_fixed(given) and (annotation is bytes or given.kind == SIZE)):
         annotation, given = given, default_of(given)
     # A member of an enumeration is the number that it is.
     value: Any = given
     if hasattr(type(given), "__members__"):
         value = int(value)
-    return f"{shown(annotation)} {name}" + ("" if given is ... else f" = {value!r}")
+    said = repr(value)
+    if isinstance(given, FieldType) and given.default is not ...:
+        said = f"{said[:-1]}, default={given.default!r})"
+    return f"{shown(annotation)} {name}" + ("" if given is ... else f" = {said}")
 
 
 def _with_class(annotation: Any, given: FieldType) -> Any:
