@@ -172,8 +172,9 @@ def shown(kind: Any) -> str:
         detail: Any = kind.detail
         item, count = detail
         return f"{shown(item)}[{count}]"
-    if hasattr(kind, "__args__"):
-        return " | ".join(["None" if one is type(None) else shown(one) for one in kind.__args__])
+    choices: Any = getattr(kind, "__args__", ())
+    if choices:
+        return " | ".join(["None" if one is type(None) else shown(one) for one in choices])
     return str(getattr(kind, "__name__", kind))
 
 
