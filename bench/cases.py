@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import framewire as fw
 from framewire import _backend
 
-from . import floor, live, records, serve
+from . import floor, live, packers, records, serve
 from .paired import Side, timed, unrolled
 from .rivals import Feed
 
@@ -521,6 +521,8 @@ CASES = (
         Case(name, package, goal, make, packages=(package,), note=_FORMAT if package == "msgspec" else "")
         for name, package, goal, make in records.PACKAGES
     ),
+    *(Case(name, "struct by hand", goal, make, at_most=True) for name, goal, make in packers.ROWS),
+    *(Case(name, "struct.Struct", goal, make, at_most=True) for name, goal, make in packers.STRUCTS),
     *(Case(name, "struct and class", goal, make, at_most=True) for name, goal, make in records.PURE),
     Case("byteorder/get_u32", "Struct.unpack_from", 2, get_u32),
     Case("byteorder/swap/40kB", "array.byteswap", 1, swap),

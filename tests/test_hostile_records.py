@@ -264,6 +264,23 @@ def attempts(call):
 
 calls = [lambda: All.unpack(data), lambda: All.unpack_many(data * 2, 2), lambda: All.unpack(data[:-1])]
 calls += [lambda: All.missing(data)]
+header, row = fw.Struct(">HI8sd"), fw.Packer("u8 (str_u8, u64)[u8] bytes_u16")
+values = (1, [("a", 1 << 60), ("b", 2)], bytes(1500))
+packed = header.pack(1, 1 << 31, b"x", 1.5), row.pack(*values)
+calls += [lambda: header.pack(1, 1 << 31, b"x", 1.5), lambda: header.unpack(packed[0])]
+calls += [lambda: list(header.iter_unpack(packed[0] * 2))]
+calls += [lambda: row.pack(*values), lambda: row.unpack(packed[1])]
+
+def cursors():
+    writer = fw.Writer()
+    with writer.length(fw.varint):
+        writer.write(record)
+        writer.str_u8("abc")
+    reader = fw.Reader(writer.getbuffer())
+    reader.varint(), reader.read(All), reader.str_u8()
+
+calls.append(cursors)
+cursors()  # what it imports, it imports now
 for call in (*calls, record.pack):
     attempts(call)
     gc.collect()

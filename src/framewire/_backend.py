@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["Backend", "load", "name", "codec", "byteorder", "channel"]
-__all__ += ["records", "packers", "cursors", "structs"]
+__all__ += ["records", "messages", "packers", "cursors", "structs"]
 
 # Not every program has records.
 _LATER = ("records", "messages", "packers", "cursors", "structs")

@@ -11,10 +11,10 @@ from __future__ import annotations
 import ast
 import re
 
-from . import _backend, fields
-from ._lowering import is_fixed, is_record, lower_row, lowered
+from . import _backend, fields, sequences, structure
+from ._lowering import default_of, is_fixed, lower_row, lowered, says_all
 from .errors import DeclarationError
-from .fields import ARRAY, ENUM, LIST, FieldType, LengthType
+from .fields import ARRAY, ENUM, LIST, REPEAT, SIZE, Either, FieldType, LengthType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
     Row: TypeAlias = tuple[Any, str, Any]
 
-_TOKEN = re.compile(r"""\s+|[,=]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[({]|[\])}]|[^\s,='"\[\](){}]+|.""")
+_TOKEN = re.compile(
+    r"""\s*\|\s*|\s+|[,=]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[({]|[\])}]|[^\s,='"\[\](){}]+|."""
+)
 _SCOPE: dict[str, Any] = {name: getattr(fields, name) for name in fields.__all__}
+_SCOPE |= {name: getattr(sequences, name) for name in sequences.__all__}
+_SCOPE |= {name: getattr(structure, name) for name in structure.__all__}
 _SCOPE |= {kind.__name__: kind for kind in (bool, bytes, int, str, float)}
 for _class in ("FieldType", "LengthType"):
     del _SCOPE[_class]
@@ -68,6 +72,7 @@ def _fields(where: str, text: str, named: bool) -> list[list[str]]:
     found: list[list[str]] = [[]]
     depth, parted = 0, True
     for token in _TOKEN.findall(text):
+        token = "|" if token.strip() == "|" else token
         depth += (token in "[({") - (token in "])}")
         ends = not named and token.isspace() and "=" not in found[-1]
         if depth == 0 and (token == "," or ends):
@@ -105,6 +110,13 @@ def _value(where: str, text: str, node: ast.AST, scope: Mapping[str, Any]) -> An
         if node.id not in scope:
             raise DeclarationError(f"{where}: there is no type {node.id}")
         return scope[node.id]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        left, right = value(node.left), value(node.right)
+        if not all(
+            one is None or isinstance(one, (type, LengthType, FieldType, Either)) for one in (left, right)
+        ):
+            raise DeclarationError(f"{where}: {text!r} is no type")
+        return left | right
     if isinstance(node, ast.Subscript):
         return _bracketed(where, text, value(node.value), value(node.slice))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -143,7 +155,9 @@ def _bracketed(where: str, text: str, kind: Any, inside: Any) -> Any:
     if isinstance(inside, LengthType):
         known: FieldType | None = _SCOPE.get(f"list_{inside!r}")
         return known[kind] if known else FieldType(f"{shown(kind)}[{inside!r}]", LIST, inside, kind)
-    raise DeclarationError(f"{where}: {text!r}: in brackets stands the type of a count, such as u16")
+    if isinstance(inside, int):
+        return sequences.repeat(kind, inside)
+    raise DeclarationError(f"{where}: {text!r}: in brackets stands a number, or the type of one, such as u16")
 
 
 # --- writing --------------------------------------------------------------------------------------------
@@ -152,7 +166,15 @@ def _bracketed(where: str, text: str, kind: Any, inside: Any) -> Any:
 def shown(kind: Any) -> str:
     """A type as text."""
     if isinstance(kind, FieldType) and kind.kind == LIST and kind.detail is not None:
-        return f"{shown(kind.detail)}[{kind.length!r}]"
+        item = shown(kind.detail)
+        return f"({item})[{kind.length!r}]" if " | " in item else f"{item}[{kind.length!r}]"
+    if isinstance(kind, FieldType) and kind.kind == REPEAT:
+        detail: Any = kind.detail
+        item, count = detail
+        return f"{shown(item)}[{count}]"
+    choices: Any = getattr(kind, "__args__", ())
+    if choices:
+        return " | ".join(["None" if one is type(None) else shown(one) for one in choices])
     return str(getattr(kind, "__name__", kind))
 
 
@@ -160,17 +182,28 @@ def layout_text(cls: Any) -> str:
     """The fields of a record class as text."""
     layout = lowered(cls)
     return ", ".join(
-        _field_text(name, layout.meant[name], layout.given.get(name, _field_text)) for name in layout.meant
+        [_field_text(name, kind, layout.given.get(name, ...)) for name, kind in layout.meant.items()]
     )
 
 
 def _field_text(name: str, annotation: Any, given: Any) -> str:
-    if given is _field_text:
-        return f"{shown(annotation)} {name}"
     if isinstance(given, FieldType) and given.kind == ENUM:
-        choices = getattr(annotation, "__args__", (annotation,))
-        annotation = next(one for one in choices if hasattr(one, "__members__"))
-    elif isinstance(given, (LengthType, FieldType)) and (annotation is bytes or not is_fixed(given)):
-        return f"{shown(given)} {name}"
-    value = given.__name__ if is_record(given) else repr(given)
-    return f"{shown(annotation)} {name} = {value}"
+        given = _with_class(annotation, given)
+    if says_all(given) or (is_fixed(given) and (annotation is bytes or given.kind == SIZE)):
+        annotation, given = given, default_of(given)
+    # A member of an enumeration is the number that it is.
+    value: Any = given
+    if hasattr(type(given), "__members__"):
+        value = int(value)
+    said = repr(value)
+    if isinstance(given, FieldType) and given.default is not ...:
+        said = f"{said[:-1]}, default={given.default!r})"
+    return f"{shown(annotation)} {name}" + ("" if given is ... else f" = {said}")
+
+
+def _with_class(annotation: Any, given: FieldType) -> Any:
+    """The type of an enumeration that names its class, which may stand beside it."""
+    kind, is_open = given.detail
+    choices = getattr(annotation, "__args__", (annotation,))
+    kind = kind or next(one for one in choices if hasattr(one, "__members__"))
+    return fields.enumerated(given.length, kind, open=is_open, default=given.default)  # type: ignore[arg-type]

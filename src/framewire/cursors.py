@@ -23,18 +23,15 @@ if TYPE_CHECKING:
     F = TypeVar("F")
     S = TypeVar("S")
     B = TypeVar("B")
+    V = TypeVar("V")
     L = TypeVar("L")
     # Two names that methods have.
     Bytes: TypeAlias = bytes
     Bool: TypeAlias = bool
 
-    class _Named(Generic[I, F, S, B, L]):
-        """The methods of field types: ints, floats, text, bytes, truth."""
+    class _Named(Generic[I, F, S, B, V, L]):
+        """The methods of field types: ints, floats, text, bytes, views, truth."""
 
-        varint: I
-        vlq: I
-        quicvarint: I
-        ber: I
         u8: I
         u16: I
         u24: I
@@ -65,27 +62,47 @@ if TYPE_CHECKING:
         i48le: I
         i56le: I
         i64le: I
+        varint: I
+        vlq: I
+        quicvarint: I
+        ber: I
+        varint32: I
+        zigzag: I
+        zigzag32: I
+        sleb128: I
+        compactsize: I
+        derlength: I
         f16: F
         f32: F
         f64: F
         f16le: F
         f32le: F
         f64le: F
+        rest: B
         str_u8: S
         str_u16: S
         str_u32: S
         str_varint: S
-        rest: B
         bytes_u8: B
         bytes_u16: B
         bytes_u32: B
         bytes_varint: B
+        view_u8: V
+        view_u16: V
+        view_u32: V
+        view_varint: V
+        cstr: S
         bool: L
 
     class _Reader(
         _backend.cursors.Reader,
         _Named[
-            Callable[[], int], Callable[[], float], Callable[[], str], Callable[[], bytes], Callable[[], bool]
+            Callable[[], int],
+            Callable[[], float],
+            Callable[[], str],
+            Callable[[], bytes],
+            Callable[[], memoryview],
+            Callable[[], bool],
         ],
     ):
         def bytes(self, count: SupportsIndex) -> Bytes: ...
@@ -96,6 +113,7 @@ if TYPE_CHECKING:
             Callable[[int], None],
             Callable[[float], None],
             Callable[[str], None],
+            Callable[[Buffer], None],
             Callable[[Buffer], None],
             Callable[[bool], None],
         ],

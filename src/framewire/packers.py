@@ -14,7 +14,7 @@ from .records import Record, RecordType
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
+    from typing import Any, Literal
 
     from typing_extensions import Buffer
 
@@ -103,12 +103,15 @@ def record(
     *,
     frozen: bool = False,
     kw_only: bool = False,
+    byteorder: Literal["big", "little"] = "big",
+    extensible: bool = False,
 ) -> type[Record]:
     """A record class with fields out of text: `u8 version, u16[u8] ports, str_u8 host = ""`.
 
     Each field is a type as in a `Packer`, a name, and maybe a default, or what else stands right of `=` in a
     class (`u8 version = const(2)`). `names` has the classes that the text names. `__layout__` of any class is
-    such text. DeclarationError for text that is none, or for a record that cannot be.
+    such text; the options, which are those of a class, are not in it. DeclarationError for text that is none,
+    or for a record that cannot be.
 
     >>> from framewire import record
     >>> Header = record("Header", "u8 version = const(2), u8 kind, u16[u8] ports = []")
@@ -119,9 +122,14 @@ def record(
     """
     parsed = rows(name, fields, {name: name, **(names or {})}, True)
     annotations = {field: kind for kind, field, _ in parsed}
+    for field in annotations:
+        if field.startswith("__"):
+            raise DeclarationError(f"{name}.{field}: a field cannot begin with two underscores")
     if len(annotations) != len(parsed):
         raise DeclarationError(f"{name}: two fields have one name")
     given = {field: value for _, field, value in parsed if value is not ...}
     module = sys._getframe(1).f_globals.get("__name__", __name__)
+    options: dict[str, Any] = {"frozen": frozen, "kw_only": kw_only}
+    options |= {"byteorder": byteorder, "extensible": extensible}
     space = {**given, "__annotations__": annotations, "__module__": module, "__qualname__": name}
-    return RecordType(name, (Record,), space, frozen=frozen, kw_only=kw_only)  # type: ignore[return-value]
+    return RecordType(name, (Record,), space, **options)  # type: ignore[return-value]

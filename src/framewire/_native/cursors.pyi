@@ -1,6 +1,6 @@
 from typing import Any, SupportsIndex, final
 
-from typing_extensions import Buffer, disjoint_base
+from typing_extensions import Buffer, Self, disjoint_base
 
 __all__ = ["ReadMethod", "Reader", "WriteMethod", "Writer"]
 
@@ -27,8 +27,8 @@ class Writer:
 
 @final
 class ReadMethod:
-    def __init__(self, name: str, shape: Any) -> None: ...
+    def __new__(cls, name: str, shape: Any) -> Self: ...
 
 @final
 class WriteMethod:
-    def __init__(self, name: str, shape: Any) -> None: ...
+    def __new__(cls, name: str, shape: Any) -> Self: ...

@@ -34,7 +34,7 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
-    /* Have the interpreter call instances of the type by the function that each has at `offset`. */
+    /* Have the interpreter call the type's instances as methods, by the function that each has at `offset` */
     static void fw_make_methods(PyTypeObject *type, Py_ssize_t offset)
     {
         type->tp_vectorcall_offset = offset;
@@ -108,7 +108,7 @@ cdef object taken(Reader self, object count, str call):
 cdef object read(Reader self, Shape shape):
     cdef fw_walk s
     cdef PyObject *value = NULL
-    if shape.keep is None:
+    if shape.keep is None or self.source is None:
         lost()
     begin_read(shape, &s, self.source, <const char *> self.held.buf, self.held.len)
     s.at = self.at

@@ -1,10 +1,9 @@
 from typing import Any, SupportsIndex
 
-from typing_extensions import Buffer, disjoint_base
+from typing_extensions import Buffer
 
 __all__ = ["Row"]
 
-@disjoint_base
 class Row:
     def __init__(self, name: str, fields: tuple[tuple[str | int, tuple[Any, ...]], ...]) -> None: ...
     @property

@@ -18,8 +18,9 @@ from cpython.tuple cimport PyTuple_New
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-from .packing cimport write_fields
 from ._output cimport Output, SMALL, begin_write
+from ._python cimport METH_FASTCALL, METH_O, PyMethodDef, fw_add_method
+from .packing cimport write_fields
 from .shape cimport BEHIND, Shape, fw_walk, item_slot, lost, wrong
 from .unpacking cimport begin_read, missing, read_fields
 
@@ -31,27 +32,6 @@ cdef extern from "Python.h":
     void PyErr_Clear()
     # Not the cimported one: this leaves its exception to be looked at.
     int try_buffer "PyObject_GetBuffer"(object, Py_buffer *, int)
-
-    ctypedef struct PyMethodDef:
-        const char *ml_name
-        void *ml_meth
-        int ml_flags
-        const char *ml_doc
-    const int METH_FASTCALL, METH_O
-
-cdef extern from *:
-    """
-    /* A method of a class that Cython has made, which it would call in another way. */
-    static int fw_add_method(PyTypeObject *type, PyMethodDef *method)
-    {
-        PyObject *descriptor = PyDescr_NewMethod(type, method);
-        int failed = !descriptor || PyDict_SetItemString(type->tp_dict, method->ml_name, descriptor) < 0;
-        Py_XDECREF(descriptor);
-        PyType_Modified(type);
-        return failed ? -1 : 0;
-    }
-    """
-    int fw_add_method(PyTypeObject *, PyMethodDef *) except -1
 
 
 cdef class Row(Shape):

@@ -20,8 +20,8 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from ._csrc cimport fw_field
-from ._python cimport PyFloat_Pack2, PyFloat_Pack4, PyList_GET_SIZE
 from ._output cimport Output, fw_step
+from ._python cimport PyFloat_Pack2, PyFloat_Pack4, PyList_GET_SIZE, fw_small_int
 from .shape cimport (
     ARRAY, ARRAYED, AS_BYTES, BITS, BOOL, BYTES, CODEC, CONST, CSTR, DEPTH, ENUM, FIXED, FLOAT, LATIN1,
     LIST, LISTED, MUTF8, NUMBER, ONEOF, RECORD, REPEAT, REST, ROW, SIZE, STR, WHEN, Shape, fw_extent,
@@ -63,34 +63,6 @@ cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object, int *overflow) except? -1
     unsigned long long PyLong_AsUnsignedLongLong(object)
     unsigned long long low_bits "PyLong_AsUnsignedLongLongMask"(object) except? 0xffffffff
-
-cdef extern from *:
-    """
-    #if PY_VERSION_HEX < 0x030B0000
-    #include "longintrepr.h"
-    #endif
-    /* 1 and the value of an int of 0 to 60 bits, else 0. Asking Python takes several times as long where it
-     * has two digits, as every other u32 has. */
-    static inline int fw_small_int(PyObject *number, uint64_t *value)
-    {
-    #if PY_VERSION_HEX >= 0x030C0000
-        const digit *digits = ((PyLongObject *)number)->long_value.ob_digit;
-        uintptr_t tag = ((PyLongObject *)number)->long_value.lv_tag, size = tag >> 3;
-        if ((tag & 2) || size > 2)
-            return 0;
-    #else
-        const digit *digits = ((PyLongObject *)number)->ob_digit;
-        Py_ssize_t size = Py_SIZE(number);
-        if (size < 0 || size > 2)
-            return 0;
-    #endif
-        *value = size == 0 ? 0 : digits[0];
-        if (size == 2)
-            *value |= (uint64_t)digits[1] << PyLong_SHIFT;
-        return 1;
-    }
-    """
-    bint fw_small_int(object number, uint64_t *value)
 
 cdef int grow(Output *s, Py_ssize_t size) except -1:
     cdef Py_ssize_t room

@@ -23,7 +23,10 @@ from cpython.tuple cimport PyTuple_New
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from ._python cimport PyFloat_Pack2, PyFloat_Pack4, PyFloat_Unpack2, PyFloat_Unpack4
+from ._python cimport (
+    METH_FASTCALL, METH_KEYWORDS, METH_O, PyFloat_Pack2, PyFloat_Pack4, PyFloat_Unpack2, PyFloat_Unpack4,
+    PyMethodDef, fw_add_method, fw_small_int,
+)
 
 from .. import _formats
 
@@ -58,51 +61,6 @@ cdef extern from "Python.h":
     void put_item "PyTuple_SET_ITEM"(object, Py_ssize_t, PyObject *)
     const char *as_utf8 "PyUnicode_AsUTF8AndSize"(object, Py_ssize_t *) except NULL
     bint PyUnicode_IS_ASCII "PyUnicode_IS_COMPACT_ASCII"(object)
-
-    ctypedef struct PyMethodDef:
-        const char *ml_name
-        void *ml_meth
-        int ml_flags
-        const char *ml_doc
-    const int METH_FASTCALL, METH_KEYWORDS, METH_O
-
-cdef extern from *:
-    """
-    #if PY_VERSION_HEX < 0x030B0000
-    #include "longintrepr.h"
-    #endif
-    /* 1 and the value of an int of 0 to 60 bits, else 0. */
-    static inline int fw_small_int(PyObject *number, uint64_t *value)
-    {
-    #if PY_VERSION_HEX >= 0x030C0000
-        const digit *digits = ((PyLongObject *)number)->long_value.ob_digit;
-        uintptr_t tag = ((PyLongObject *)number)->long_value.lv_tag, size = tag >> 3;
-        if ((tag & 2) || size > 2)
-            return 0;
-    #else
-        const digit *digits = ((PyLongObject *)number)->ob_digit;
-        Py_ssize_t size = Py_SIZE(number);
-        if (size < 0 || size > 2)
-            return 0;
-    #endif
-        *value = size == 0 ? 0 : digits[0];
-        if (size == 2)
-            *value |= (uint64_t)digits[1] << PyLong_SHIFT;
-        return 1;
-    }
-
-    /* A method of a class that Cython has made, which it would call in another way. */
-    static int fw_add_method(PyTypeObject *type, PyMethodDef *method)
-    {
-        PyObject *descriptor = PyDescr_NewMethod(type, method);
-        int failed = !descriptor || PyDict_SetItemString(type->tp_dict, method->ml_name, descriptor) < 0;
-        Py_XDECREF(descriptor);
-        PyType_Modified(type);
-        return failed ? -1 : 0;
-    }
-    """
-    bint fw_small_int(object number, uint64_t *value)
-    int fw_add_method(PyTypeObject *, PyMethodDef *) except -1
 
 cdef enum:
     UINT8, INT8, UINT16, INT16, UINT32, INT32, UINT64, INT64
