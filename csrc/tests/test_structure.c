@@ -35,7 +35,8 @@ static const uint16_t urgent_steps[] = {0, 3}, level_steps[] = {0, 2}, second_st
 static const fw_way ways[] = {{urgent_steps, 2}, {level_steps, 2}, {second_steps, 1}};
 static fw_op number = {NUMBER};
 static fw_rule urgent_rule = {.note = 0, .any = true, .mask = UINT64_MAX};
-static fw_rule five_rule = {.note = 1, .mask = 0x0f, .wanted = 5}, seven_rule = {.note = 2, .mask = UINT64_MAX, .wanted = 7};
+static fw_rule five_rule = {.note = 1, .mask = 0x0f, .wanted = 5};
+static fw_rule seven_rule = {.note = 2, .mask = UINT64_MAX, .wanted = 7};
 static fw_choice choices[] = {{1, &point}, {2, &label}};
 static fw_rule choice_rule = {.choices = choices, .choice_count = 2};
 static fw_op message_ops[] = {
