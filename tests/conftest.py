@@ -82,19 +82,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @cache
-def sockets_over(name: str) -> ModuleType:
-    """framewire.sockets, whose classes inherit from a backend's: this one, or another copy over the other."""
+def module_over(module: ModuleType, name: str) -> ModuleType:
+    """A module whose classes inherit from a backend's: this one, or another copy over the other."""
     if name == framewire.backend:
-        return sockets
-    assert sockets.__spec__ is not None
-    spec = importlib.util.spec_from_file_location(sockets.__name__, sockets.__spec__.origin)
+        return module
+    assert module.__spec__ is not None
+    spec = importlib.util.spec_from_file_location(module.__name__, module.__spec__.origin)
     assert spec is not None and spec.loader is not None
     copy = importlib.util.module_from_spec(spec)
-    chosen, _backend.channel = _backend.channel, _backend.load(name).channel
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for part in ("channel", *_backend._LATER):
+            patch.setattr(_backend, part, getattr(_backend.load(name), part), raising=False)
         spec.loader.exec_module(copy)
-    finally:
-        _backend.channel = chosen
     return copy
 
 
@@ -110,9 +109,10 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_backend, "codec", chosen.codec)
     monkeypatch.setattr(_backend, "byteorder", chosen.byteorder)
     monkeypatch.setattr(_backend, "channel", chosen.channel)
-    monkeypatch.setattr(_backend, "records", chosen.records, raising=False)
+    for later in _backend._LATER:
+        monkeypatch.setattr(_backend, later, getattr(chosen, later), raising=False)
     monkeypatch.setattr(_backend, "name", chosen.name)
-    over = sockets_over(chosen.name)
+    over = module_over(sockets, chosen.name)
     for public in sockets.__all__:
         monkeypatch.setattr(framewire, public, getattr(over, public))
         if hasattr(server, public):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import importlib
 import inspect
 import os
 import subprocess
@@ -40,6 +41,11 @@ NAMES = {
     *(
         "Record",
         "Messages",
+        "Packer",
+        "Reader",
+        "Writer",
+        "Struct",
+        "record",
         "enumerated",
         "FieldType",
         "f16",
@@ -69,7 +75,19 @@ SOURCES = sorted(
 )
 MODULES = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in SOURCES]
 MODULES = [name.removesuffix(".__init__") for name in MODULES]
-TWINS = ("byteorder", "records", "codec", "encoder", "stream", "sending", "receiving", "channel")
+TWINS = (
+    "byteorder",
+    "records",
+    "packers",
+    "cursors",
+    "structs",
+    "codec",
+    "encoder",
+    "stream",
+    "sending",
+    "receiving",
+    "channel",
+)
 try:
     NATIVE: Any = _backend.load("native")
 except ImportError:
@@ -119,10 +137,13 @@ def test_each_name_comes_from_one_module() -> None:
         "sockets",
         "server",
         "records",
+        "packers",
+        "cursors",
         "headerframed",
         "byteorder",
     )
     for module in (*public, "talk"):
+        importlib.import_module(f"framewire.{module}")
         names = sys.modules[f"framewire.{module}"].__all__
         assert len(set(names)) == len(names), module
         for name in names:
@@ -223,6 +244,8 @@ def test_the_examples_run_on_both_backends(name: str) -> None:
         "framings",
         "protocols",
         "records",
+        "packers",
+        "cursors",
         "headerframed",
         "byteorder",
         f"_{name}.byteorder",
@@ -275,8 +298,6 @@ def shape(function: Any) -> list[tuple[str, Any, Any]]:
 @needs_native
 @pytest.mark.parametrize("module", TWINS)
 def test_the_twins_have_the_same_names_and_parameters(module: str) -> None:
-    import importlib
-
     native, pure = (importlib.import_module(f"framewire._{side}.{module}") for side in ("native", "pure"))
     names = set(getattr(native, "__all__", fw.byteorder.__all__))
     assert names <= set(vars(pure))

@@ -36,6 +36,23 @@ def test_counts_that_nothing_can_hold(count: int, backend: Any) -> None:
         ):
             cls.unpack(data)
         assert cls.missing(data) > 1 << 30
+    for annotation in (fw.list_of(fw.u32, fw.varint, null=3), fw.array_of(fw.u32, fw.varint, null=3)):
+        cls = declared("Many", {"x": object}, {"x": annotation})
+        data = head + bytes(20)
+        assert outcome(lambda cls=cls, data=data: cls.unpack(data))[2]["reason"] == "too-large"
+    for annotation in (
+        fw.list_of(fw.u32, fw.varint, bias=1),
+        fw.list_of(fw.cstr, fw.varint, bias=1),
+        fw.array_of(fw.u64, fw.varint, bias=1),
+        fw.repeat(fw.list_of(fw.u16, fw.varint, bias=1), 2),
+        fw.string(fw.varint, bias=1),
+        fw.view(fw.varint, bias=1, align=4),
+    ):
+        cls = declared("Many", {"x": object}, {"x": annotation})
+        data = head + bytes(20)
+        assert peak_memory(lambda cls=cls, data=data: outcome(lambda: cls.unpack(data))) < 100_000
+        assert outcome(lambda cls=cls, data=data: cls.unpack(data))[2]["reason"] == "truncated"
+        assert cls.missing(data) > 1 << 28
     for annotation in (fw.str_varint, fw.bytes_varint):
         cls = declared("Large", {"x": annotation})
         with pytest.raises(
@@ -152,17 +169,33 @@ def test_the_users_exceptions_pass(backend: Any) -> None:
                 cls(*values).pack()
 
 
+def from_mark(buffer: memoryview, offset: int) -> tuple[bytes, int]:
+    end = bytes(buffer[offset:]).find(b";")
+    if end < 0:
+        raise EOFError
+    return bytes(buffer[offset : offset + end]), offset + end + 1
+
+
 def test_nothing_leaks(backend: Any) -> None:
     Sample = sample()
-    cls = declared(
-        "All", {"a": fw.str_u8, "b": fw.list_u8[Sample], "c": fw.array_u8[fw.u16], "d": fw.bytes_u8}
-    )
-    good = cls("é", [Sample(1, 2, 3.0)] * 3, [1, 2], b"x" * 200).pack()
-    bad = cls("é", [Sample(1, 2, 3.0)] * 3, [1, "x"], b"x" * 2000)
+    more = {
+        "e": fw.string(fw.u8, encoding="mutf-8", align=4),
+        "f": fw.list_of(fw.view_u8, fw.u8, null=255, default=[]),
+        "g": fw.array_of(fw.f64, fw.u8, max=9, default=(1.0, 2.0)),
+        "h": fw.repeat(fw.cstring(encoding="utf-16-be"), 2, default=("ä", "")),
+        "i": fw.repeat(fw.u16, 2, array=True, default=(1, 2)),
+        "j": fw.fixed(9, pad=b" ", encoding="latin-1", default="ü"),
+        "k": fw.codec(lambda value: value + b";", from_mark, 1, default=b"hook" * 9),
+    }
+    known = {"a": fw.str_u8, "b": fw.list_u8[Sample], "c": fw.array_u8[fw.u16], "d": fw.bytes_u8}
+    cls = declared("All", {**known, **dict.fromkeys(more, object)}, more)
+    good = cls("é", [Sample(1, 2, 3.0)] * 3, [1, 2], b"x" * 200, "é\0", [b"view"] * 3).pack()
+    bad = cls("é", [Sample(1, 2, 3.0)] * 3, [1, "x"], b"x" * 2000, "é")
 
     def work() -> None:
         for n in range(len(good)):
             outcome(lambda n=n: cls.unpack(good[:n]))
+            outcome(lambda n=n: cls.missing(good[:n]))
         record = cls.unpack(good)
         record.pack(), outcome(bad.pack), cls.missing(good), record.replace(d=bytes(255)).pack()
 
@@ -186,6 +219,13 @@ import _testcapi, gc, sys
 import framewire as fw
 from array import array
 
+def pack(value):
+    return bytes([len(value)]) + value.encode()
+
+def unpack_from(buffer, offset):
+    end = offset + 1 + buffer[offset]
+    return str(buffer[offset + 1 : end], "utf-8"), end
+
 class Item(fw.Record):
     a: fw.u16
     b: fw.f64
@@ -196,6 +236,15 @@ class All(fw.Record):
     items: fw.list_u8[Item]
     numbers: fw.list_u8[fw.u64]
     values: fw.array_u8[fw.u32]
+    text: str = fw.string(fw.u8, encoding="mutf-8", align=4, default="a\\0\\u20ac")
+    wide: str = fw.cstring(encoding="utf-16-le", default="w\\u20ac")
+    ended: fw.cstr = "ended"
+    plain: bytes = fw.binary(fw.i16, null=-1, default=b"plain")
+    part: memoryview = fw.view(fw.u8, default=b"part")
+    hooked: list = fw.repeat(fw.codec(pack, unpack_from, 1), 2, default=("one", "two"))
+    row: object = fw.repeat(fw.u16, 3, array=True, default=(1, 2, 3))
+    none: object = fw.list_of(Item, fw.u8, bias=1, null=0, default=None)
+    padded: str = fw.fixed(8, pad=b" ", encoding="ascii", default="abc")
 
 items = [Item(i, i / 2) for i in range(20)]
 record = All("h\u00e9llo", bytes(1500), items, [1 << 60] * 3, array("I", [1, 2]))
@@ -218,6 +267,7 @@ def attempts(call):
     return failures
 
 calls = [lambda: All.unpack(data), lambda: All.unpack_many(data * 2, 2), lambda: All.unpack(data[:-1])]
+calls += [lambda: All.missing(data)]
 for call in (*calls, record.pack):
     attempts(call)
     gc.collect()
@@ -225,7 +275,8 @@ for call in (*calls, record.pack):
     assert attempts(call) > 0
     gc.collect()
     assert sys.getallocatedblocks() - before < 60
-assert All.unpack(data) == record and record.pack() == data
+again = All.unpack(data)
+assert again.replace(hooked=("one", "two"), row=(1, 2, 3)) == record and again.pack() == data
 """
 
 

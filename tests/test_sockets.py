@@ -1164,7 +1164,7 @@ def test_accept_passes_over_the_dead_and_reports_the_rest(net: Net, monkeypatch:
 def test_closing_a_listener_wakes_who_accepts(net: Net) -> None:
     listener = fw.listen(net.address(), U32)
     entered = threading.Event()
-    over = sys.modules["conftest"].sockets_over(_backend.name)
+    over = sys.modules["conftest"].module_over(sockets, _backend.name)
     real = over.ready
 
     def waiting(*args: Any) -> bool:

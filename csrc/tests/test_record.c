@@ -2,6 +2,7 @@
 #include "plans.h"
 #include "../fw_record.h"
 
+#define WIRE(text) text, sizeof(text) - 1
 #define NAME(text) ((void *)(uintptr_t)(text))
 
 static fw_field u8_field = {.kind = FW_UINT, .width = 1, .narrowest = 1, .mask = 0xff};
@@ -171,6 +172,91 @@ static void test_levels(void)
     CHECK_EQUAL(walk.at, sizeof data);
 }
 
+/* Of two bytes: 'm' and how many more it needs, 'f' and a fault, or a value. */
+static int hooked(const fw_op *op, fw_walk *walk, ptrdiff_t *more)
+{
+    const uint8_t *p = walk->data + walk->at;
+    if (p[0] == 'f')
+        return -(int)p[1];
+    if (p[0] == 'm') {
+        *more = p[1];
+        return FW_MORE;
+    }
+    walk->at += op->least;
+    return FW_FRAME;
+}
+
+/* Sizes with a bias, a limit, an alignment or a value that means nothing; marks; items without a number. */
+static void test_extents(void)
+{
+    static fw_extent none = {.most = 9, .null = UINT64_MAX, .nullable = true, .align = 1};
+    static fw_extent biased = {.most = 3, .bias = 1, .nullable = true, .align = 4};
+    static fw_extent far = {.most = UINT64_MAX, .align = 255};
+    static fw_extent ended = {.most = UINT64_MAX, .unit = 1}, brief = {.most = 2, .unit = 1};
+    static fw_extent wide = {.most = 3, .unit = 2}, three = {.count = 3};
+    static fw_field u64_field = {.kind = FW_UINT, .width = 8, .narrowest = 8, .mask = UINT64_MAX};
+    static fw_op empty_item = {.kind = FW_T_RECORD, .plain = true};
+    static fw_op signed_op = {.kind = FW_T_BINARY, .least = 2, .field = &i16_field, .simple = true,
+                              .is_signed = true, .extent = &none};
+    static fw_op biased_op = {.kind = FW_T_VIEW, .least = 1, U8, .extent = &biased};
+    static fw_op far_op = {.kind = FW_T_TEXT, .least = 8, .field = &u64_field, .simple = true, .extent = &far};
+    static fw_op listed_op = {.kind = FW_T_LISTED, .least = 1, U8, .extent = &biased, .item = &text_item};
+    static fw_op arrayed_op = {.kind = FW_T_ARRAYED, .least = 1, U8, .extent = &biased, .item = &u8_item};
+    static fw_op nothings_op = {.kind = FW_T_LISTED, .least = 1, U8, .extent = &biased, .item = &empty_item};
+    static fw_op ended_op = {.kind = FW_T_CSTR, .least = 1, .extent = &ended};
+    static fw_op brief_op = {.kind = FW_T_CSTR, .least = 1, .extent = &brief};
+    static fw_op wide_op = {.kind = FW_T_CSTR, .least = 2, .extent = &wide};
+    static fw_op fixed_op = {.kind = FW_T_FIXED, .least = 3, .plain = true, .extent = &three};
+    static fw_op repeat_op = {.kind = FW_T_REPEAT, .least = 3, .item = &text_item, .extent = &three};
+    static fw_op hook_op = {.kind = FW_T_CODEC, .least = 2};
+    static const struct {
+        fw_op *op;
+        const char *bytes;
+        size_t size;
+        int status;
+        ptrdiff_t what;     /* FW_FRAME: the end; FW_MORE: how many; else where it is wrong */
+    } cases[] = {
+        {&signed_op, WIRE("\0\2ab"), FW_FRAME, 4}, {&signed_op, WIRE("\xff\xff"), FW_FRAME, 2},
+        {&signed_op, WIRE("\xff\xfe"), FW_E_NEGATIVE, 0}, {&signed_op, WIRE("\0\x0a"), FW_E_TOO_LARGE, 0},
+        {&signed_op, WIRE("\0"), FW_MORE, 1}, {&signed_op, WIRE("\0\3a"), FW_MORE, 2},
+        {&biased_op, WIRE("\0"), FW_FRAME, 1}, {&biased_op, WIRE("\1"), FW_FRAME, 1},
+        {&biased_op, WIRE("\3ab\0\0"), FW_FRAME, 5}, {&biased_op, WIRE("\3ab\0\1"), FW_E_TRAILER, 0},
+        {&biased_op, WIRE("\3ab\1"), FW_MORE, 1}, {&biased_op, WIRE("\5"), FW_E_TOO_LARGE, 0},
+        {&far_op, WIRE("\xff\xff\xff\xff\xff\xff\xff\xff"), FW_MORE, PTRDIFF_MAX},
+        {&far_op, WIRE("\x7f\xff\xff\xff\xff\xff\xff\xf0"), FW_MORE, PTRDIFF_MAX},
+        {&listed_op, WIRE("\0"), FW_FRAME, 1}, {&listed_op, WIRE("\3\1a\0"), FW_FRAME, 4},
+        {&listed_op, WIRE("\3\1"), FW_MORE, 1}, {&listed_op, WIRE("\3\1a"), FW_MORE, 1},
+        {&listed_op, WIRE("\5"), FW_E_TOO_LARGE, 0}, {&arrayed_op, WIRE("\3ab"), FW_FRAME, 3},
+        {&arrayed_op, WIRE("\4ab"), FW_MORE, 1}, {&nothings_op, WIRE("\4"), FW_FRAME, 1},
+        {&nothings_op, WIRE("\5"), FW_E_TOO_LARGE, 0},
+        {&ended_op, WIRE("ab\0c"), FW_FRAME, 3}, {&ended_op, WIRE("ab"), FW_MORE, 1},
+        {&ended_op, WIRE(""), FW_MORE, 1}, {&brief_op, WIRE("ab\0"), FW_FRAME, 3},
+        {&brief_op, WIRE("ab"), FW_MORE, 1}, {&brief_op, WIRE("abc"), FW_E_LONG, 0},
+        {&wide_op, WIRE("\0a\0\0"), FW_FRAME, 4}, {&wide_op, WIRE("a\0\0a"), FW_E_LONG, 0},
+        {&wide_op, WIRE("a\0\0"), FW_MORE, 1}, {&wide_op, WIRE("a"), FW_MORE, 1},
+        {&fixed_op, WIRE("abcd"), FW_FRAME, 3}, {&fixed_op, WIRE("ab"), FW_MORE, 1},
+        {&repeat_op, WIRE("\0\1a\0"), FW_FRAME, 4}, {&repeat_op, WIRE("\2"), FW_MORE, 2},
+        {&repeat_op, WIRE("\2ab"), FW_MORE, 2}, {&hook_op, WIRE("ab"), FW_FRAME, 2},
+        {&hook_op, WIRE("a"), FW_MORE, 1}, {&hook_op, WIRE("m\7"), FW_MORE, 7}, {&hook_op, WIRE("f\7"), -7, 0},
+    };
+    static const fw_shape nothing = {0};
+    size_t i;
+    empty_item.record = &nothing;
+    for (i = 0; i < COUNT(cases); i++) {
+        const fw_shape shape = {.ops = cases[i].op, .count = 1};
+        fw_walk walk = {.hook = hooked};
+        ptrdiff_t more = 0, got;
+        const fw_op *bad = NULL;
+        int status;
+        walk.data = guard_copy(cases[i].bytes, cases[i].size);
+        walk.size = (ptrdiff_t)cases[i].size;
+        status = fw_skip_record(&shape, &walk, &more, &bad);
+        got = status == FW_MORE ? more : walk.at;
+        EXPECT(status == cases[i].status && got == cases[i].what && (status < 0) == (bad == cases[i].op), "extents",
+               BYTES(cases[i].bytes), cases[i].size, i);
+    }
+}
+
 int main(void)
 {
     close_table(inner_ops, COUNT(inner_ops));
@@ -180,5 +266,6 @@ int main(void)
     test_counts();
     test_far();
     test_levels();
+    test_extents();
     return check_report(__FILE__);
 }

@@ -39,7 +39,9 @@ from .text import *  # noqa: F403
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .cursors import *  # noqa: F403
     from .headerframed import *  # noqa: F403
+    from .packers import *  # noqa: F403
     from .records import *  # noqa: F403
     from .server import *  # noqa: F403
 else:
@@ -48,6 +50,10 @@ else:
         """What not every program needs is loaded on first use."""
         if name in ("Record", "Messages"):
             from . import records as module
+        elif name in ("Reader", "Writer"):
+            from . import cursors as module
+        elif name in ("Packer", "Struct", "record"):
+            from . import packers as module
         elif name == "HeaderFramed":
             from . import headerframed as module
         elif name in ("Server", "ServerStats", "serve"):
@@ -74,4 +80,5 @@ __all__ += _enclosed.__all__
 __all__ += _streaming.__all__
 __all__ += protocols.__all__
 __all__ += _sockets.__all__
-__all__ += ["Server", "ServerStats", "serve", "Record", "Messages", "HeaderFramed"]  # noqa: F405
+__all__ += ["Server", "ServerStats", "serve", "Record", "Messages"]  # noqa: F405
+__all__ += ["HeaderFramed", "Packer", "Reader", "Struct", "Writer", "record"]  # noqa: F405

@@ -2,8 +2,8 @@
 
 FRAMEWIRE_BACKEND=auto (the default, also if empty) takes the compiled extension where it is there and the
 pure-Python twin otherwise; `native` refuses to run pure; `pure` ignores the extension. `codec`, `byteorder`
-and `channel` are the chosen modules, and `records`, which is loaded on first use. `load(name)` gives either
-backend, whatever was chosen: for the demo, `framewire info` and the tests.
+and `channel` are the chosen modules, and those of records, which are loaded on first use. `load(name)` gives
+either backend, whatever was chosen: for the demo, `framewire info` and the tests.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Backend", "load", "name", "codec", "byteorder", "channel", "records"]
+__all__ = ["Backend", "load", "name", "codec", "byteorder", "channel"]
+__all__ += ["records", "packers", "cursors", "structs"]
+
+# Not every program has records.
+_LATER = ("records", "packers", "cursors", "structs")
 
 
 class Backend:
-    """One backend: `name`, "native" or "pure", and its modules `codec`, `byteorder`, `channel`, `records`."""
+    """One backend: `name`, "native" or "pure", and its modules `codec`, `byteorder`, `channel` and,
+    loaded on first use, those of records."""
 
     def __init__(self, name: str, codec: Any, byteorder: Any, channel: Any) -> None:
         self.name = name
@@ -26,16 +31,10 @@ class Backend:
         self.byteorder = byteorder
         self.channel = channel
 
-    @property
-    def records(self) -> Any:
-        """Loaded on first use: not every program has records."""
-        if self.name == "native":
-            from ._native import records as native_records
-
-            return native_records
-        from ._pure import records
-
-        return records
+    def __getattr__(self, module: str) -> Any:
+        if module not in _LATER:
+            raise AttributeError(f"a backend has no attribute {module!r}")
+        return __import__(f"{__package__}._{self.name}.{module}", fromlist=[module])
 
     def __repr__(self) -> str:
         return f"<framewire backend {self.name}>"
@@ -79,13 +78,13 @@ def _choose() -> Backend:
 _chosen = _choose()
 name: str = _chosen.name
 if TYPE_CHECKING:
-    from ._pure import byteorder, channel, codec, records
+    from ._pure import byteorder, channel, codec, cursors, packers, records, structs
 else:
 
     def __getattr__(attribute: str) -> object:
-        if attribute != "records":
+        if attribute not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
-        return _chosen.records
+        return getattr(_chosen, attribute)
 
     codec = _chosen.codec
     byteorder = _chosen.byteorder

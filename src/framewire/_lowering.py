@@ -78,6 +78,7 @@ class Layout:
         self.given = given  # what stood right of `=`
         self.scope: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         self.frozen = self.kw_only = self.extensible = self.little = False
+        self.meant: dict[str, Any] = {}  # the annotations, of which some were strings
         self.types: tuple[Any, ...] = ()
         self.program: Any = None
         # (least size, whether it is the only one, whether no byte can be wrong)
@@ -142,7 +143,8 @@ def resolve(cls: Recorded, layout: Layout, names: dict[str, Any]) -> None:
             meant = annotation if says_all(given) else _evaluated(annotation, scope)
             kind = _lower_field(where, meant, given, scope, layout.little)
         else:
-            kind = inherited[name]
+            meant, kind = layout.base._layout.meant[name], inherited[name]  # type: ignore[union-attr]
+        layout.meant[name] = meant
         if (
             REST in (kind[0], kind[3][0] if kind[0] == WHEN else None)
             and name != list(layout.annotations)[-1]
@@ -520,6 +522,30 @@ def _lower_classes(cls: Recorded) -> None:
         one._layout.program = programs[one]
         for name, call in programs[one].calls().items():
             setattr(one, name, call)
+
+
+def lower_row(where: str, row: list[tuple[str | int, Any, Any]]) -> tuple[Recorded, Any]:
+    """A class that stands for a row of (name, type, given), and its fields as a backend gets them.
+
+    The names stand in errors, in which a number is an index. The program is the caller's to build."""
+    layout = Layout((), {}, {})
+    layout.base = Recorded("Row", (), {"_layout": layout})
+    layout.types = tuple(
+        (name, _lower_field(f"{where}.{name}", kind, given, {})) for name, kind, given in row
+    )
+    for name, kind in layout.types:
+        if kind[0] == REST and name != row[-1][0]:
+            raise DeclarationError(f"{where}.{name}: rest must be the last field")
+        if kind[0] in (WHEN, BITS, SIZE):
+            raise DeclarationError(f"{where}.{name}: what decides about other fields needs a record class")
+        for inner in _inner(kind):
+            lowered(inner)
+    cls = Recorded(where, (), {"_layout": layout})
+    _measure([cls])
+    fields = tuple(
+        (name, final(f"{where}.{name}", kind, {}, cls, i)) for i, (name, kind) in enumerate(layout.types)
+    )
+    return cls, fields
 
 
 def _inner(kind: tuple[Any, ...]) -> list[Recorded]:

@@ -565,6 +565,11 @@ def record_type(record: str, parts: Iterable[str | int], wanted: str, value: obj
     return _record_refused(record, parts, f"{wanted} is needed, not {type(value).__name__}")
 
 
+def record_values(record: str, parts: Iterable[str | int], count: int, given: int) -> EncodeError:
+    """The error for a tuple of another length."""
+    return _record_refused(record, parts, f"a tuple of {count} values is needed, not of {given}")
+
+
 def record_float(record: str, parts: Iterable[str | int], width: int) -> EncodeError:
     """The error for a number beyond the largest of a float."""
     return _record_refused(record, parts, f"the number is too large for a float of {8 * width} bits")
@@ -655,6 +660,16 @@ def record_uncountable(record: str) -> DeclarationError:
 def bad_offset(offset: int, size: int) -> IndexError:
     """The error for a record outside of the buffer."""
     return IndexError(f"the offset {offset} is not in the buffer of {size} bytes")
+
+
+def row_count(name: str, call: str, count: int, given: int) -> TypeError:
+    """The error for another number of arguments than there are values."""
+    return TypeError(f"{name}.{call}: {count} arguments needed, {given} given")
+
+
+def method_arguments(cls: str, name: str, count: int) -> TypeError:
+    """The error for what is no such call of a cursor's method."""
+    return TypeError(f"{cls}.{name}() takes {'one argument' if count else 'no arguments'}")
 
 
 def bad_count(count: int) -> ValueError:

@@ -179,6 +179,21 @@ class RecordType(Recorded):
         return least if fixed else None
 
     @property
+    def __layout__(cls) -> str:
+        """The fields as text, which `record` takes.
+
+        >>> from framewire import Record, list_u8, str_u8, u16
+        >>> class Open(Record):
+        ...     host: str_u8
+        ...     ports: list_u8[u16] = []
+        >>> Open.__layout__
+        'str_u8 host, u16[u8] ports = []'
+        """
+        from ._layouts import layout_text
+
+        return layout_text(cls)
+
+    @property
     def min_size(cls) -> int:
         """The fewest bytes that a record of this class can have."""
         return lowered(cls).size[0]

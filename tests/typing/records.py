@@ -37,6 +37,38 @@ class Kind(IntEnum):
     PING = 1
 
 
+class Topic(fw.Record):
+    size: fw.zigzag
+    name: str | None = fw.string(fw.varint, bias=1, null=0)
+    data: bytes = fw.binary(fw.u32, align=4, default=b"")
+    part: memoryview = fw.view(fw.u16, max=100, default=memoryview(b""))
+    hole: fw.view_u8 = memoryview(b"")
+    key: fw.cstr = ""
+    path: str = fw.cstring(encoding="ascii", default="/")
+    digest: bytes = fw.fixed(16, default=bytes(16))
+    kinds: list[Kind] = fw.list_of(fw.enumerated(fw.u8, Kind), fw.u8, default=[])
+    values: array[int] = fw.array_of(fw.u16, fw.compactsize, default=array("H"))
+    pair: list[int] = fw.repeat(fw.u16, 2, default=[])
+    when: complex = fw.codec(lambda value: bytes(8), lambda buffer, offset: (0j, offset + 8), 8, default=0j)
+    code: int = fw.digits(3, default=200)
+
+
+topic = Topic(-1, None)
+assert_type(topic.size, int)
+assert_type(topic.name, "str | None")
+assert_type(topic.part, memoryview)
+assert_type(topic.hole, memoryview)
+assert_type(topic.key, str)
+assert_type(topic.kinds, list[Kind])
+assert_type(topic.values, "array[int]")
+assert_type(topic.when, complex)
+Topic(1, "x", b"data", memoryview(b"x"), code=404)
+Topic(1)  # type: ignore[call-arg]
+Topic(1, b"x")  # type: ignore[arg-type]
+fw.string("u8")  # type: ignore[arg-type]
+fw.LengthPrefixed(fw.zigzag)
+
+
 class Message(fw.Record):
     kind: Kind = fw.enumerated(fw.u8)
     other: Kind | int = fw.enumerated(fw.u16, open=True)

@@ -7,6 +7,8 @@ cdef enum:
     SMALL = 1024
 
 
+# Out of slots that count from `values`.
+cdef int write_fields(Shape self, Output *s, char *values) except -1
 cdef int write_whole(Shape self, Output *s, object record) except -1
 
 

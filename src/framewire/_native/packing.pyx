@@ -551,6 +551,9 @@ cdef int write_value(Output *s, const fw_op *op, object value) except -1:
     if kind == RECORD:
         if not PyObject_TypeCheck(value, <PyTypeObject *> (<Shape> op.record.owner).cls):
             wrong_type(s, f"a {(<Shape> op.record.owner).name}", value)
+        if (<Shape> op.record.owner).is_row and PyTuple_GET_SIZE(value) != (<Shape> op.record.owner).values:
+            count = (<Shape> op.record.owner).values
+            raise errors.record_values(<object> s.path.record, parts(&s.path), count, PyTuple_GET_SIZE(value))
         if s.path.depth >= DEPTH:
             raise errors.record_deep(<object> s.path.record, parts(&s.path))
         return write_record(<Shape> op.record.owner, s, value)
@@ -592,6 +595,10 @@ cdef inline bint write_plainly(Output *s, const fw_op *op, PyObject *value) exce
 
 
 cdef int write_record(Shape self, Output *s, object record) except -1:
+    return write_fields(self, s, <char *> <PyObject *> record)
+
+
+cdef int write_fields(Shape self, Output *s, char *values) except -1:
     cdef fw_step *step = &s.path.steps[s.path.count]
     cdef const fw_op *op = self.ops
     cdef const fw_op *end = self.ops + self.table.count
@@ -601,12 +608,12 @@ cdef int write_record(Shape self, Output *s, object record) except -1:
     s.path.depth += 1
     s.path.count += 1
     if self.table.structured:
-        write_structured(self, s, step, record)
+        write_structured(self, s, step, <object> <PyObject *> values)
         op = end
     while op < end:
         step.name = op.name
         if op.slot:
-            value = (<PyObject **> (<char *> <PyObject *> record + op.slot))[0]
+            value = (<PyObject **> (values + op.slot))[0]
             if value is NULL:
                 raise errors.record_unset(<object> s.path.record, parts(&s.path))
             if not write_plainly(s, op, value):

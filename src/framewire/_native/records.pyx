@@ -23,7 +23,7 @@ from libc.string cimport memcpy
 
 from .packing cimport SMALL, begin_write, write_whole
 from .shape cimport BEHIND, Output, Shape, alloc, fw_walk, slot_of, wrong
-from .unpacking cimport missing, read_record
+from .unpacking cimport begin_read, missing, read_record
 
 from .. import errors
 
@@ -234,16 +234,6 @@ cdef Py_ssize_t checked(object offset, Py_ssize_t size) except -1:
     if not 0 <= offset <= size:
         raise errors.bad_offset(offset, size)
     return offset
-
-
-cdef inline void begin_read(Program self, fw_walk *s, source, const char *data, Py_ssize_t size) noexcept:
-    s.source = <PyObject *> source
-    s.data = <const uint8_t *> data
-    s.size = size
-    s.ends = s.bounded = False
-    s.notes = NULL
-    s.at = s.path.depth = s.path.count = 0
-    s.path.record = <PyObject *> self.name
 
 
 cdef object read_whole(Program self, fw_walk *s):

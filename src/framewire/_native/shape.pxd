@@ -149,8 +149,10 @@ cdef enum:
 cdef class Shape:
     cdef fw_shape table
     cdef fw_op *ops
+    cdef Py_ssize_t values  # that are no constants and no padding
     cdef str name
     cdef object cls
+    cdef bint is_row        # `cls` is tuple
     cdef object keep        # what the ops borrow: programs of other records ...; None: not built, or gone
 
     cdef tuple defaults     # of the fields of an extensible record
@@ -167,4 +169,5 @@ cdef int wrong_type(const Output *s, str wanted, object value) except -1
 cdef int wrong_range(const Output *s, const fw_op *op, object value) except -1
 cdef int wrong_size(const Output *s, object most, Py_ssize_t size, str unit) except -1
 cdef void *alloc(size_t count, size_t size) except NULL
+cdef Py_ssize_t item_slot(Py_ssize_t i) noexcept
 cdef Py_ssize_t slot_of(cls, name) except -1

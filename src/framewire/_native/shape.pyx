@@ -29,6 +29,8 @@ cdef extern from "Python.h":
     ctypedef struct PyMemberDef:
         Py_ssize_t offset
 
+    const Py_ssize_t OB_ITEM "offsetof(PyTupleObject, ob_item)"
+
     ctypedef struct PyMemberDescrObject:
         PyMemberDef *d_member
 
@@ -96,6 +98,11 @@ cdef Py_ssize_t slot_of(cls, name) except -1:
     if type(member) is not MemberDescriptorType:
         raise TypeError(f"{name} is no slot of the class")
     return (<PyMemberDescrObject *> member).d_member.offset
+
+
+cdef Py_ssize_t item_slot(Py_ssize_t i) noexcept:
+    """Where a tuple has item `i`."""
+    return OB_ITEM + i * <Py_ssize_t> sizeof(PyObject *)
 
 
 cdef int fill_enum(fw_op *op, tuple kind, list keep) except -1:
@@ -278,6 +285,7 @@ cdef class Shape:
             raise TypeError(f"{name}: a class is needed, not {type(cls).__name__}")
         self.name = name
         self.cls = cls
+        self.is_row = cls is tuple
 
     def __dealloc__(self):
         cdef Py_ssize_t i
@@ -289,7 +297,7 @@ cdef class Shape:
         PyMem_Free(<void *> self.table.ways)
 
     cdef int fill_table(self, tuple fields, bint heeds, Py_ssize_t required, tuple defaults) except -1:
-        cdef Py_ssize_t i, tail = 0
+        cdef Py_ssize_t i, values, tail = 0
         cdef fw_op *op
         cdef list keep = []
         if self.ops is not NULL:
@@ -297,6 +305,8 @@ cdef class Shape:
         self.ops = <fw_op *> alloc(len(fields) + 1, sizeof(fw_op))
         self.table.ops = self.ops
         self.table.count = len(fields)
+        self.values = sum([kind[0] not in (CONST, PAD, SIZE) for _, kind in fields])
+        values = self.values
         self.table.owner = <PyObject *> self
         self.table.extensible = required >= 0
         self.table.required = required if required >= 0 else len(fields)
@@ -315,7 +325,9 @@ cdef class Shape:
             else:
                 fill_default(op, defaults[i])
             if op.kind != CONST and op.kind != PAD and op.kind != SIZE:
-                op.slot = slot_of(self.cls, name)
+                values -= 1
+                # The values of a tuple have numbers for names.
+                op.slot = item_slot(values) if self.is_row else slot_of(self.cls, name)
         self.table.least = tail
         self.fill_ways(fields)
         self.keep = keep

@@ -11,6 +11,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
@@ -189,15 +190,16 @@ cdef int read_unsigned(fw_walk *s, const fw_op *item, list items, Py_ssize_t cou
 
 
 cdef object read_list(fw_walk *s, const fw_op *op):
+    """LIST, LISTED and REPEAT."""
     cdef uint64_t count = 0
-    read_number(s, op, &count)
-    return read_items(s, op.item, count)
-
-
-cdef object read_items(fw_walk *s, const fw_op *item, uint64_t count):
     cdef Py_ssize_t i, most = PY_SSIZE_T_MAX
+    cdef const fw_op *item = op.item
     cdef fw_step *step = &s.path.steps[s.path.count]
     cdef list items
+    if op.extent is NULL:
+        read_number(s, op, &count)
+    elif not read_count(s, op, &count):
+        return None
     # One more than the bytes left can hold: reading it finds out which byte is missing.
     if item.least:
         most = (s.size - s.at) // item.least + 1
@@ -219,16 +221,16 @@ cdef object read_items(fw_walk *s, const fw_op *item, uint64_t count):
 
 
 cdef object read_array(fw_walk *s, const fw_op *op):
+    """ARRAY, ARRAYED and ROW."""
     cdef uint64_t count = 0
-    read_number(s, op, &count)
-    return read_numbers(s, op, count)
-
-
-cdef object read_numbers(fw_walk *s, const fw_op *op, uint64_t count):
-    """So many items of an array."""
-    cdef Py_ssize_t size, left = s.size - s.at
+    cdef Py_ssize_t left, size
     cdef unsigned width = op.item.width
     cdef array values
+    if op.extent is NULL:
+        read_number(s, op, &count)
+    elif not read_count(s, op, &count):
+        return None
+    left = s.size - s.at
     if count > <uint64_t> (left // width):
         s.at += left // width * width
         s.path.steps[s.path.count].name = NULL
@@ -284,6 +286,14 @@ cdef bint read_size(fw_walk *s, const fw_op *op, str unit, uint64_t *count) exce
     if count[0] > extent.most:
         wrong(s, LIMIT, at, f"{count[0]} {unit}", extent.most)
     return True
+
+
+cdef bint read_count(fw_walk *s, const fw_op *op, uint64_t *count) except -1:
+    """The same, of what has a number of items, on the wire or not."""
+    if op.kind == REPEAT or op.kind == ROW:
+        count[0] = <uint64_t> op.extent.count
+        return True
+    return read_size(s, op, "items", count)
 
 
 cdef object decoded(fw_walk *s, const fw_op *op, Py_ssize_t at, Py_ssize_t size):
@@ -403,16 +413,11 @@ cdef int skip_codec(const fw_op *op, fw_walk *s, Py_ssize_t *more) except -100:
 
 
 cdef object read_declared(fw_walk *s, const fw_op *op):
-    cdef uint64_t count = 0
     cdef int kind = op.kind
-    if kind == LISTED:
-        return read_items(s, op.item, count) if read_size(s, op, "items", &count) else None
-    if kind == ARRAYED:
-        return read_numbers(s, op, count) if read_size(s, op, "items", &count) else None
-    if kind == REPEAT:
-        return read_items(s, op.item, op.extent.count)
-    if kind == ROW:
-        return read_numbers(s, op, op.extent.count)
+    if kind == LISTED or kind == REPEAT:
+        return read_list(s, op)
+    if kind == ARRAYED or kind == ROW:
+        return read_array(s, op)
     if kind == CSTR:
         return read_cstr(s, op)
     if kind == FIXED:
@@ -530,7 +535,12 @@ cdef inline PyObject *read_plainly(fw_walk *s, const fw_op *op) except? NULL:
 cdef object read_record(Shape self, fw_walk *s):
     if self.keep is None:
         lost()
-    cdef object record = PyType_GenericAlloc(<PyTypeObject *> self.cls, 0)
+    record = PyTuple_New(self.values) if self.is_row else PyType_GenericAlloc(<PyTypeObject *> self.cls, 0)
+    read_fields(self, s, <char *> <PyObject *> record)
+    return record
+
+
+cdef int read_fields(Shape self, fw_walk *s, char *values) except -1:
     cdef fw_step *step = &s.path.steps[s.path.count]
     cdef const fw_op *op = self.ops
     cdef const fw_op *end = self.ops + self.table.count
@@ -538,7 +548,7 @@ cdef object read_record(Shape self, fw_walk *s):
     s.path.depth += 1
     s.path.count += 1
     if self.table.structured:
-        read_structured(self, s, step, record)
+        read_structured(self, s, step, values)
         op = end
     while op < end:
         step.name = op.name
@@ -548,31 +558,31 @@ cdef object read_record(Shape self, fw_walk *s):
                 value = read_value(s, op)
                 Py_INCREF(value)
                 made = <PyObject *> value
-            (<PyObject **> (<char *> <PyObject *> record + op.slot))[0] = made
+            (<PyObject **> (values + op.slot))[0] = made
         else:
             pass_fixed(s, op)
         op += 1
     s.path.count -= 1
     s.path.depth -= 1
-    return record
+    return 0
 
 
-cdef bint is_there(Shape self, const fw_op *op, object record) except -1:
+cdef bint is_there(Shape self, const fw_op *op, const char *values) except -1:
     """Whether the number that decides about a WHEN, which was read, says that there is a value."""
     cdef const fw_way *way = &self.table.ways[op.rule.note]
     cdef const fw_shape *shape = &self.table
     cdef const fw_op *at = NULL
-    cdef PyObject *value = <PyObject *> record
+    cdef PyObject *value = NULL
     cdef uint64_t bits
     cdef int i
     for i in range(way.count):
         at = &shape.ops[way.steps[i]]
-        value = (<PyObject **> (<char *> value + at.slot))[0]
+        value = (<PyObject **> (values + at.slot))[0]
         if at.kind == WHEN:
             at = at.item
         if value is NULL or value == <PyObject *> None:
             return False
-        shape = at.record
+        shape, values = at.record, <const char *> value
     if not PyLong_Check(<object> value):
         return False
     bits = low_bits(value) & op.rule.mask
@@ -593,7 +603,7 @@ cdef int bound(fw_walk *s, const fw_op *op) except -1:
     return 0
 
 
-cdef int read_structured(Shape self, fw_walk *s, fw_step *step, object record) except -1:
+cdef int read_structured(Shape self, fw_walk *s, fw_step *step, char *values) except -1:
     """The fields of a record some of which decide about others."""
     cdef Py_ssize_t i, size = s.size, last = self.table.count - 1
     cdef bint known = s.ends, ends = s.ends, bounded = s.bounded
@@ -611,7 +621,7 @@ cdef int read_structured(Shape self, fw_walk *s, fw_step *step, object record) e
         value = None
         if op.kind == WHEN:
             inner = op.item
-        if op.kind != WHEN or is_there(self, op, record):
+        if op.kind != WHEN or is_there(self, op, values):
             s.ends = known and i == last and (inner.kind == RECORD or inner.kind == ONEOF)
             if (
                 known and s.at == s.size and fw_may_lack(&self.table, i)
@@ -624,7 +634,7 @@ cdef int read_structured(Shape self, fw_walk *s, fw_step *step, object record) e
             else:
                 pass_fixed(s, op)
         if op.slot:
-            slot = <PyObject **> (<char *> <PyObject *> record + op.slot)
+            slot = <PyObject **> (values + op.slot)
             Py_INCREF(value)
             slot[0] = <PyObject *> value
     if known and self.table.extensible:

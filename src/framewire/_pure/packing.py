@@ -315,6 +315,8 @@ def _write_record(kind: tuple[Any, ...]) -> Write:
     def write(value: Any, out: bytearray, depth: int) -> None:
         if not issubclass(type(value), program.cls):
             raise Refused(errors.record_type, f"a {program.name}", value)
+        if program.cls is tuple and tuple.__len__(value) != program.values:
+            raise Refused(errors.record_values, program.values, tuple.__len__(value))
         if depth >= errors.MOST_LEVELS:
             raise Refused(errors.record_deep)
         program.write(value, out, depth + 1)

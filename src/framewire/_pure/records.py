@@ -96,8 +96,9 @@ class Program:
         }
         for i, (name, kind) in enumerate(fields):
             made |= {f"read_{i}": reader(kind), f"write_{i}": writer(kind), f"skip_{i}": skipper(kind)}
-            if kind[0] not in VALUELESS:
+            if kind[0] not in VALUELESS and self.cls is not tuple:
                 made[f"set_{i}"] = getattr(self.cls, name).__set__
+        self.values = sum(kind[0] not in VALUELESS for _, kind in fields)
         source = _Source(fields, made, required, defaults)
         exec(source.text(heeds or required >= 0), made)
         self._least = sum(kind[1] for _, kind in fields[: source.required])
@@ -294,7 +295,7 @@ def _lacking(widths: tuple[int, ...], first: int, at: int, size: int) -> tuple[i
 
 def _mend(error: AttributeError, record: object, name: str) -> Exception:
     """An unset field, or an AttributeError out of the user's own code."""
-    if getattr(record, name, _mend) is not _mend:
+    if type(record) is tuple or getattr(record, name, _mend) is not _mend:
         return error
     return Refused(errors.record_unset)
 
@@ -311,6 +312,11 @@ class _Source:
     ) -> None:
         self.fields = fields
         self.made = made
+        self.slots = [(i, name) for i, (name, kind) in enumerate(fields) if kind[0] not in VALUELESS]
+        self.is_row = made["cls"] is tuple
+        self.value = {
+            i: f"record[{k}]" if self.is_row else f"record.{name}" for k, (i, name) in enumerate(self.slots)
+        }
         self.required = len(fields) if required < 0 else required
         self.extensible = required >= 0
         self.sized = next((i for i, (_, kind) in enumerate(fields) if kind[0] == SIZE), -1)
@@ -402,13 +408,15 @@ class _Source:
                 known = True
             else:
                 lines += [f"  {line}" for line in self._read_one(i, known)]
-        slots = [(i, name) for i, (name, kind) in enumerate(self.fields) if kind[0] not in VALUELESS]
-        lines += [*self._after_all(known), *self._catch(), " record = new(cls)"]
-        return [*lines, *self._fill(slots), " return record, at"]
+        return [*lines, *self._after_all(known), *self._catch(), *self._made(), " return record, at"]
 
-    def _fill(self, slots: list[tuple[int, str]]) -> list[str]:
+    def _made(self) -> list[str]:
+        """The record out of the values of its fields."""
+        if self.is_row:
+            return [f" record = ({''.join(f'v{i}, ' for i, _ in self.slots)})"]
         frozen = self.made["frozen"]
-        return [f" set_{i}(record, v{i})" if frozen else f" record.{name} = v{i}" for i, name in slots]
+        fill = [f" set_{i}(record, v{i})" if frozen else f" record.{name} = v{i}" for i, name in self.slots]
+        return [" record = new(cls)", *fill]
 
     def _read_run(self, i: int, j: int) -> list[str]:
         size = self._layout(i, j)
@@ -505,7 +513,7 @@ class _Source:
                     f"  elif value is not None: raise Refused(errors.record_denied, {text!r}, value)",
                 ]
             else:
-                value = "None" if kind[0] in VALUELESS else f"record.{name}"
+                value = self.value.get(i, "None")
                 lines.append(f"  write_{i}({value}, out, depth)")
         if self.sized >= 0:
             lines += [
@@ -529,12 +537,13 @@ class _Source:
     def _write_run(self, i: int, j: int) -> list[str]:
         self._layout(i, j)
         kept = [k for k in range(i, j) if self.fields[k][1][0] != PAD]
-        values = ", ".join(f"record.{self.fields[k][0]}" for k in kept)
+        values = ", ".join(self.value[k] for k in kept)
+        if self.is_row and len(kept) == len(self.slots):
+            values = "*record"
         lines = ["  try:", f"   out += pack_{i}_{j}({values})"]
         lines += ["  except (StructError, OverflowError, AttributeError):"]
         for k in range(i, j):
-            value = f"record.{self.fields[k][0]}" if k in kept else "None"
-            lines += [f"   step = {k}", f"   write_{k}({value}, out, depth)"]
+            lines += [f"   step = {k}", f"   write_{k}({self.value.get(k)}, out, depth)"]
         return lines
 
     # --- passing over

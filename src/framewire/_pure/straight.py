@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         fields: tuple[tuple[str, Kind], ...]
         frozen: bool
         straight: bool
+        values: int
 
 
 STRAIGHT = ENUM + 1  # kinds below it stand for themselves alone
@@ -194,6 +195,9 @@ class _Reading(_Source):
             self.member(value, kind)
         if checked:
             self.give_up_if("at != size")
+        if cls is tuple:
+            self.say(f"{target} = ({''.join(f'{value}, ' for _, value in values)})")
+            return
         self.say(f"{target} = new({self.name(cls)})")
         for name, value in values:
             setter = self.name(getattr(cls, name).__set__) if frozen else ""
@@ -312,10 +316,14 @@ class _Writing(_Source):
 
     def record(self, source: str, program: Program, depth: int) -> None:
         self.programs.append(program)
+        at = 0
         for name, kind in program.fields:
             self.path.append(name)
-            self.field("" if kind[0] in (CONST, PAD) else f"{source}.{name}", kind, depth)
+            valued = kind[0] not in (CONST, PAD)
+            place = f"{source}[{at}]" if program.cls is tuple else f"{source}.{name}"
+            self.field(place if valued else "", kind, depth)
             self.path.pop()
+            at += valued
         self.programs.pop()
 
     def held(self, source: str) -> str:
@@ -339,6 +347,8 @@ class _Writing(_Source):
         elif self.in_line(kind):
             value = self.held(source)
             self.give_up_if(f"type({value}) is not {self.name(kind[3].cls)}")
+            if kind[3].cls is tuple:
+                self.give_up_if(f"len({value}) != {kind[3].values}")
             self.record(value, kind[3], depth + 1)
         else:
             if kind[0] in (LIST, ARRAY, RECORD):
