@@ -631,3 +631,26 @@ def test_no_memory_at_any_point() -> None:
     kept = {**os.environ, "FRAMEWIRE_BACKEND": "native", "PYTHONPATH": str(source)}
     done = subprocess.run([sys.executable, "-c", code], env=kept, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_they_have_a_text(backend: Any) -> None:
+    P, L = point_and_label()
+    given = {
+        "length": fw.size(fw.u16, plus=2),
+        "urgent": fw.bits(1, of=fw.u8),
+        "level": fw.bits(7),
+        "note": fw.when("level", mask=3),
+        "body": fw.oneof(fw.u8, {1: P, 2: L}),
+    }
+    names = {"length": int, "urgent": bool, "level": int, "note": fw.str_u8 | None, "body": P | L}
+    cls = declared("Message", names, given)
+    text = (
+        "int length = size(u16, plus=2), bool urgent = bits(1, of=u8), int level = bits(7), "
+        "str_u8|None note = when('level', mask=0x3), Point|Label body = oneof(u8, {1: Point, 2: Label})"
+    )
+    assert cls.__layout__ == text
+    again = fw.record("Message", text, {"Point": P, "Label": L})
+    wire = cls(True, 1, "hi", L("x")).pack()
+    assert again.unpack(wire).pack() == wire and again.__layout__ == text  # type: ignore[attr-defined]
+    with pytest.raises(fw.DeclarationError, match="can only stand right of ="):
+        fw.Packer("bits(8, of=u8)")

@@ -11,10 +11,10 @@ from __future__ import annotations
 import ast
 import re
 
-from . import _backend, fields
-from ._lowering import is_fixed, is_record, lower_row, lowered
+from . import _backend, fields, structure
+from ._lowering import is_fixed, is_record, lower_row, lowered, says_all
 from .errors import DeclarationError
-from .fields import ARRAY, ENUM, LIST, FieldType, LengthType
+from .fields import ARRAY, ENUM, LIST, Either, FieldType, LengthType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"""\s+|[,=]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\[({]|[\])}]|[^\s,='"\[\](){}]+|.""")
 _SCOPE: dict[str, Any] = {name: getattr(fields, name) for name in fields.__all__}
 _SCOPE |= {kind.__name__: kind for kind in (bool, bytes, int, str, float)}
+_SCOPE |= {name: getattr(structure, name) for name in structure.__all__}
 for _class in ("FieldType", "LengthType"):
     del _SCOPE[_class]
 
@@ -115,6 +116,8 @@ def _value(where: str, text: str, node: ast.AST, scope: Mapping[str, Any]) -> An
     if isinstance(node, (ast.Tuple, ast.List)):
         items = [value(one) for one in node.elts]
         return tuple(items) if isinstance(node, ast.Tuple) else items
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return Either((value(node.left), value(node.right)))
     if isinstance(node, ast.Dict):
         return {value(key): value(one) for key, one in zip(node.keys, node.values)}
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -153,6 +156,8 @@ def shown(kind: Any) -> str:
     """A type as text."""
     if isinstance(kind, FieldType) and kind.kind == LIST and kind.detail is not None:
         return f"{shown(kind.detail)}[{kind.length!r}]"
+    if (choices := getattr(kind, "__args__", None)) is not None:
+        return "|".join(["None" if one in (None, type(None)) else shown(one) for one in choices])
     return str(getattr(kind, "__name__", kind))
 
 
@@ -170,7 +175,7 @@ def _field_text(name: str, annotation: Any, given: Any) -> str:
     if isinstance(given, FieldType) and given.kind == ENUM:
         choices = getattr(annotation, "__args__", (annotation,))
         annotation = next(one for one in choices if hasattr(one, "__members__"))
-    elif isinstance(given, (LengthType, FieldType)) and (annotation is bytes or not is_fixed(given)):
+    elif (annotation is bytes) if is_fixed(given) else says_all(given):
         return f"{shown(given)} {name}"
-    value = given.__name__ if is_record(given) else repr(given)
+    value = shown(given) if is_record(given) else repr(given)
     return f"{shown(annotation)} {name} = {value}"
