@@ -654,3 +654,18 @@ def test_they_have_a_text(backend: Any) -> None:
     assert again.unpack(wire).pack() == wire and again.__layout__ == text  # type: ignore[attr-defined]
     with pytest.raises(fw.DeclarationError, match="can only stand right of ="):
         fw.Packer("bits(8, of=u8)")
+
+
+def test_two_records_of_one_class_decide_each_for_itself(backend: Any) -> None:
+    Header = declared("Header", {"id": fw.u8, "flags": fw.u8})
+    given = {"x": fw.when("a.flags"), "y": fw.when("b.flags")}
+    cls = declared("Two", {"a": Header, "b": Header, "x": OPTIONAL, "y": OPTIONAL}, given)
+    assert [cls.missing(data) for data in (b"\0\1\0\0", b"\0\0\0\1", b"\0\0\0\0", b"\0\1\0\1")] == [
+        1,
+        1,
+        0,
+        1,
+    ]
+    assert cls.missing(b"\0\1\0\1x") == 1 and cls.unpack(b"\0\1\0\0x") == cls(
+        Header(0, 1), Header(0, 0), 120, None
+    )
