@@ -1,4 +1,4 @@
-"""Records as the messages of connections: packed into the connection's own memory, and read out of its frames."""
+"""Records as messages of connections: packed into the connection's own memory, read out of its frames."""
 
 from __future__ import annotations
 

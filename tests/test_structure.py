@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
+import os
+import subprocess
 import sys
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import peak_memory
-from test_records import declared, outcome
+from test_hostile_records import NO_MEMORY
+from test_records import declared, needs_native, outcome
 
 import framewire as fw
 
@@ -583,3 +588,84 @@ def test_nothing_leaks(backend: Any) -> None:
         work()
     gc.collect()
     assert sys.getallocatedblocks() - before < 100
+
+
+DECIDING = """
+class Point(fw.Record):
+    x: fw.u64
+
+class Label(fw.Record):
+    text: fw.str_u8
+
+class All(fw.Record, extensible=True):
+    length: int = fw.size(fw.varint)
+    a: bool = fw.bits(1, of=fw.u64)
+    b: int = fw.bits(63)
+    c: Point | Label = fw.oneof(fw.u8, {1: Point, 2: Label})
+    d: fw.list_u8[Point | Label] = fw.oneof(fw.u8, {1: Point, 2: Label})
+    e: fw.str_u16 | None = fw.when("b", mask=1, default=None)
+    f: fw.list_u8[fw.u64] = []
+
+record = All(True, (1 << 61) + 1, Point(1 << 60), [Label("h\\u00e9llo")] * 9, "e" * 2000, [1 << 60] * 9)
+data = record.pack()
+
+"""
+CALLS = """
+for call in (lambda: All.unpack(data), lambda: All.unpack(data[:-1]), record.pack):
+    attempts(call)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    assert attempts(call) > 0
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 60
+assert All.unpack(data) == record and record.pack() == data
+"""
+
+
+@needs_native
+@pytest.mark.skipif(importlib.util.find_spec("_testcapi") is None, reason="no _testcapi to take memory away")
+def test_no_memory_at_any_point() -> None:
+    head, attempts = NO_MEMORY.index("class Item"), NO_MEMORY.index("def attempts")
+    code = NO_MEMORY[:head] + DECIDING + NO_MEMORY[attempts : NO_MEMORY.index("calls =")] + CALLS
+    source = Path(fw.__file__).parent.parent
+    kept = {**os.environ, "FRAMEWIRE_BACKEND": "native", "PYTHONPATH": str(source)}
+    done = subprocess.run([sys.executable, "-c", code], env=kept, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_they_have_a_text(backend: Any) -> None:
+    P, L = point_and_label()
+    given = {
+        "length": fw.size(fw.u16, plus=2),
+        "urgent": fw.bits(1, of=fw.u8),
+        "level": fw.bits(7),
+        "note": fw.when("level", mask=3),
+        "body": fw.oneof(fw.u8, {1: P, 2: L}),
+    }
+    names = {"length": int, "urgent": bool, "level": int, "note": fw.str_u8 | None, "body": P | L}
+    cls = declared("Message", names, given)
+    text = (
+        "size(u16, plus=2) length, bool urgent = bits(1, of=u8), int level = bits(7), "
+        "str_u8 | None note = when('level', mask=0x3), Point | Label body = oneof(u8, {1: Point, 2: Label})"
+    )
+    assert cls.__layout__ == text
+    again = fw.record("Message", text, {"Point": P, "Label": L})
+    wire = cls(True, 1, "hi", L("x")).pack()
+    assert again.unpack(wire).pack() == wire and again.__layout__ == text  # type: ignore[attr-defined]
+    with pytest.raises(fw.DeclarationError, match="can only stand right of ="):
+        fw.Packer("bits(8, of=u8)")
+
+
+def test_two_records_of_one_class_decide_each_for_itself(backend: Any) -> None:
+    Header = declared("Header", {"id": fw.u8, "flags": fw.u8})
+    given = {"x": fw.when("a.flags"), "y": fw.when("b.flags")}
+    cls = declared("Two", {"a": Header, "b": Header, "x": OPTIONAL, "y": OPTIONAL}, given)
+    assert [cls.missing(data) for data in (b"\0\1\0\0", b"\0\0\0\1", b"\0\0\0\0", b"\0\1\0\1")] == [
+        1,
+        1,
+        0,
+        1,
+    ]
+    assert cls.missing(b"\0\1\0\1x") == 1 and cls.unpack(b"\0\1\0\0x") == cls(
+        Header(0, 1), Header(0, 0), 120, None
+    )

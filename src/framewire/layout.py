@@ -150,13 +150,15 @@ def _declared(cls: Recorded, name: str) -> str:
     while name not in base._layout.own:
         base = base._layout.base
     given, annotation = layout.given.get(name, ...), base._layout.annotations[name]
-    if isinstance(annotation, str):
-        text = annotation
-    elif isinstance(annotation, type):
-        text = annotation.__name__
-    else:
-        text = repr(annotation)
+    text = annotation if isinstance(annotation, str) else _named(annotation)
     return text.replace("fw.", "") + ("" if given is ... else f" = {given!r}")
+
+
+def _named(annotation: object) -> str:
+    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
+        return "None" if annotation is type(None) else annotation.__name__
+    choices = getattr(annotation, "__args__", None)
+    return repr(annotation) if choices is None else " | ".join([_named(one) for one in choices])
 
 
 # --- given bytes ----------------------------------------------------------------------------------------

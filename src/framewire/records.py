@@ -512,7 +512,7 @@ class Messages:
 
     def encode(self, message: Record) -> bytes:
         """The tag and the bytes of `message`; EncodeError as its `pack`, or if its class has no tag."""
-        return self._codec.encode(message)  # type: ignore[no-any-return]
+        return self._codec.encode(message)
 
     def decode(self, data: Buffer) -> Record:
         """The record that `data` is; RecordError as its `unpack`, or for a tag that is not in the table."""
