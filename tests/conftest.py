@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
 import signal
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -81,21 +83,29 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", ["native", "pure"] if chosen == "both" else [chosen], indirect=True)
 
 
+# The modules whose classes inherit from a backend's, each after those that it imports.
+STANDING_ON_IT = ["_connection", "sockets"]
+
+
 @cache
-def sockets_over(name: str) -> ModuleType:
-    """framewire.sockets, whose classes inherit from a backend's: this one, or another copy over the other."""
+def modules_over(name: str) -> dict[str, ModuleType]:
+    """These modules over a backend: themselves, or other copies over the other one."""
+    own = {short: importlib.import_module(f"framewire.{short}") for short in STANDING_ON_IT}
     if name == framewire.backend:
-        return sockets
-    assert sockets.__spec__ is not None
-    spec = importlib.util.spec_from_file_location(sockets.__name__, sockets.__spec__.origin)
-    assert spec is not None and spec.loader is not None
-    copy = importlib.util.module_from_spec(spec)
+        return own
     chosen, _backend.channel = _backend.channel, _backend.load(name).channel
+    copies: dict[str, ModuleType] = {}
     try:
-        spec.loader.exec_module(copy)
+        for short, module in own.items():
+            assert module.__spec__ is not None
+            spec = importlib.util.spec_from_file_location(module.__name__, module.__spec__.origin)
+            assert spec is not None and spec.loader is not None
+            sys.modules[module.__name__] = copies[short] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(copies[short])
     finally:
         _backend.channel = chosen
-    return copy
+        sys.modules.update({module.__name__: module for module in own.values()})
+    return copies
 
 
 @pytest.fixture
@@ -112,7 +122,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_backend, "channel", chosen.channel)
     monkeypatch.setattr(_backend, "records", chosen.records, raising=False)
     monkeypatch.setattr(_backend, "name", chosen.name)
-    over = sockets_over(chosen.name)
+    over = modules_over(chosen.name)["sockets"]
     for public in sockets.__all__:
         monkeypatch.setattr(framewire, public, getattr(over, public))
         if hasattr(server, public):
