@@ -84,7 +84,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 # The modules whose classes inherit from a backend's, each after those that it imports.
-STANDING_ON_IT = ["_connection", "sockets"]
+STANDING_ON_IT = ["_connection", "sockets", "_aio", "aio"]
 
 
 @cache
@@ -93,7 +93,9 @@ def modules_over(name: str) -> dict[str, ModuleType]:
     own = {short: importlib.import_module(f"framewire.{short}") for short in STANDING_ON_IT}
     if name == framewire.backend:
         return own
-    chosen, _backend.channel = _backend.channel, _backend.load(name).channel
+    other = _backend.load(name)
+    chosen, _backend.channel = _backend.channel, other.channel
+    _backend.protocol = other.protocol
     copies: dict[str, ModuleType] = {}
     try:
         for short, module in own.items():
@@ -104,6 +106,7 @@ def modules_over(name: str) -> dict[str, ModuleType]:
             spec.loader.exec_module(copies[short])
     finally:
         _backend.channel = chosen
+        del _backend.protocol
         sys.modules.update({module.__name__: module for module in own.values()})
     return copies
 
@@ -122,9 +125,11 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_backend, "channel", chosen.channel)
     monkeypatch.setattr(_backend, "records", chosen.records, raising=False)
     monkeypatch.setattr(_backend, "name", chosen.name)
-    over = modules_over(chosen.name)["sockets"]
+    over = modules_over(chosen.name)
+    monkeypatch.setattr(framewire, "aio", over["aio"])
+    monkeypatch.setitem(sys.modules, "framewire.aio", over["aio"])
     for public in sockets.__all__:
-        monkeypatch.setattr(framewire, public, getattr(over, public))
+        monkeypatch.setattr(framewire, public, getattr(over["sockets"], public))
         if hasattr(server, public):
-            monkeypatch.setattr(server, public, getattr(over, public))
+            monkeypatch.setattr(server, public, getattr(over["sockets"], public))
     yield chosen

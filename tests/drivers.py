@@ -6,6 +6,9 @@ stream or server adds a driver here and no test there.
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import importlib.util
 import os
 import pickle
 import selectors
@@ -464,10 +467,128 @@ class SecureSimulated(Simulated):
         return lambda chunk: raw._events.insert(0, chunk)
 
 
+class Awaited:
+    """A MessageStream as who blocks sees it: every call runs in its loop, which another thread has."""
+
+    def __init__(self, loop: LoopThread, conn: Any) -> None:
+        self._loop, self._conn = loop, conn
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._conn, name)
+        if name in ("framing", "send_framing", "timeout", "unsent", "ready", "state") or not callable(member):
+            return member
+        return lambda *args, **options: self._loop.call(member, *args, **options)
+
+    @property
+    def framing(self) -> Any:
+        return self._conn.framing
+
+    @framing.setter
+    def framing(self, framing: fw.Framing) -> None:
+        self._loop.call(setattr, self._conn, "framing", framing)
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            try:
+                yield self.recv()
+            except fw.EndOfStream:
+                return
+
+    def __enter__(self) -> Awaited:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class LoopThread:
+    """An event loop in a thread of its own, in debug mode; what it had to report is an error of the test."""
+
+    def __init__(self, make: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self.loop = make()
+        self.loop.set_debug(True)
+        self.loop.slow_callback_duration = 60
+        self.reports: list[Any] = []
+        self.loop.set_exception_handler(lambda loop, context: self.reports.append(context))
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Call `function` in the loop, and wait for what it returns or, if that is a coroutine, for that."""
+
+        async def body() -> Any:
+            result = function(*args, **options)
+            return await result if asyncio.iscoroutine(result) else result
+
+        return asyncio.run_coroutine_threadsafe(body(), self.loop).result(60)
+
+    def stop(self) -> None:
+        async def end() -> None:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not tasks, f"tasks are left: {tasks}"
+            await asyncio.sleep(0)
+
+        try:
+            self.call(end)
+        finally:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join(30)
+            self.loop.close()
+        gc.collect()
+        assert not self.reports, self.reports
+
+
+class Asyncio(Driver):
+    """MessageStreams over TCP in a loop of asyncio."""
+
+    name = "asyncio"
+    sockets: type[Driver] = Tcp
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = LoopThread(self.make_loop)
+        self.stack.callback(self.loop.stop)
+
+    @staticmethod
+    def make_loop() -> asyncio.AbstractEventLoop:
+        return asyncio.SelectorEventLoop()
+
+    def ends(self) -> tuple[Any, Any]:
+        return self.sockets.ends(self)
+
+    def connection(self, end: Any, framing: fw.Framing, **options: Any) -> Any:
+        conn = Awaited(self.loop, self.loop.call(fw.aio.connect, end, framing, **options))
+        self.stack.callback(conn.abort)
+        return conn
+
+
+class AsyncioUnix(Asyncio):
+    name = "asyncio-unix"
+    sockets = Unix
+
+
+class Uvloop(Asyncio):
+    name = "uvloop"
+
+    @staticmethod
+    def make_loop() -> asyncio.AbstractEventLoop:
+        import uvloop
+
+        return uvloop.new_event_loop()
+
+
+class UvloopUnix(Uvloop):
+    name = "uvloop-unix"
+    sockets = Unix
+
+
 DRIVERS: list[Callable[[], Driver]] = [
     *(Tcp, Unix, Portable, Pipes, Selecting, Simulated),
     *(Secure, SecureSelecting, SecureSimulated, HandedIn),
+    *(Asyncio, AsyncioUnix),
 ]
+if importlib.util.find_spec("uvloop"):
+    DRIVERS += [Uvloop, UvloopUnix]
 SERVED: list[Callable[[], Driver]] = [Threads, Selector]
 # A process that has threads cannot be forked under the sanitizers: their allocator has locks.
 if hasattr(os, "fork") and not SANITIZED:

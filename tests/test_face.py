@@ -62,7 +62,7 @@ SOURCES = sorted(
 )
 MODULES = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in SOURCES]
 MODULES = [name.removesuffix(".__init__") for name in MODULES]
-TWINS = ("byteorder", "records", "codec", "encoder", "stream", "sending", "receiving", "channel")
+TWINS = ("byteorder", "records", "codec", "encoder", "stream", "sending", "receiving", "channel", "protocol")
 try:
     NATIVE: Any = _backend.load("native")
 except ImportError:

@@ -35,12 +35,17 @@ from .text import *  # noqa: F403
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import aio as aio
     from .records import *  # noqa: F403
     from .server import *  # noqa: F403
 else:
 
     def __getattr__(name: str) -> object:
         """What not every program needs is loaded on first use."""
+        if name == "aio":
+            from importlib import import_module
+
+            return import_module(f"{__name__}.aio")
         if name in ("Record", "Messages"):
             from . import records as module
         elif name in ("Server", "ServerStats", "serve"):

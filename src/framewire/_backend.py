@@ -2,7 +2,7 @@
 
 FRAMEWIRE_BACKEND=auto (the default, also if empty) takes the compiled extension where it is there and the
 pure-Python twin otherwise; `native` refuses to run pure; `pure` ignores the extension. `codec`, `byteorder`
-and `channel` are the chosen modules, and `records`, which is loaded on first use. `load(name)` gives either
+and `channel` are the chosen modules, and so are `records` and `protocol`, which are loaded on first use. `load(name)` gives either
 backend, whatever was chosen: for the demo, `framewire info` and the tests.
 """
 
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Backend", "load", "name", "codec", "byteorder", "channel", "records"]
+__all__ = ["Backend", "load", "name", "codec", "byteorder", "channel", "protocol", "records"]
 
 
 class Backend:
@@ -36,6 +36,17 @@ class Backend:
         from ._pure import records
 
         return records
+
+    @property
+    def protocol(self) -> Any:
+        """Loaded on first use: not every program has an event loop."""
+        if self.name == "native":
+            from ._native import protocol as native_protocol
+
+            return native_protocol
+        from ._pure import protocol
+
+        return protocol
 
     def __repr__(self) -> str:
         return f"<framewire backend {self.name}>"
@@ -79,13 +90,13 @@ def _choose() -> Backend:
 _chosen = _choose()
 name: str = _chosen.name
 if TYPE_CHECKING:
-    from ._pure import byteorder, channel, codec, records
+    from ._pure import byteorder, channel, codec, protocol, records
 else:
 
     def __getattr__(attribute: str) -> object:
-        if attribute != "records":
+        if attribute not in ("protocol", "records"):
             raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
-        return _chosen.records
+        return getattr(_chosen, attribute)
 
     codec = _chosen.codec
     byteorder = _chosen.byteorder
