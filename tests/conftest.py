@@ -84,7 +84,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 # The modules whose classes inherit from a backend's, each after those that it imports.
-STANDING_ON_IT = ["_connection", "sockets", "_aio", "aio"]
+STANDING_ON_IT = ["_connection", "sockets"]
+STANDING_ON_IT += [f"aio.{name}" for name in ("connection", "protocol", "stream", "dialing", "server")] + [
+    "aio"
+]
 
 
 @cache
@@ -100,7 +103,11 @@ def modules_over(name: str) -> dict[str, ModuleType]:
     try:
         for short, module in own.items():
             assert module.__spec__ is not None
-            spec = importlib.util.spec_from_file_location(module.__name__, module.__spec__.origin)
+            spec = importlib.util.spec_from_file_location(
+                module.__name__,
+                module.__spec__.origin,
+                submodule_search_locations=module.__spec__.submodule_search_locations,
+            )
             assert spec is not None and spec.loader is not None
             sys.modules[module.__name__] = copies[short] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(copies[short])

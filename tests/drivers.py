@@ -69,6 +69,12 @@ def collect(conn: Any, way: str = "recv") -> tuple[list[bytes], Exception | None
         return got, error
 
 
+def uvloop_made() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
 class Driver:
     """Blocking calls over one kind of real stream, each side in a thread of its own."""
 
@@ -378,6 +384,50 @@ class Selector(Served):
     name = mode = "selector"
 
 
+class AsyncioServed(Served):
+    """The same by `aio.serve`, with a handler that is called."""
+
+    name = "asyncio-called"
+    awaited = False
+    make_loop = staticmethod(asyncio.SelectorEventLoop)
+
+    def server(self, framing: fw.Framing, **options: Any) -> tuple[Any, int]:
+        reader, writer = os.pipe()
+        self.stack.callback(os.close, reader)
+        self.stack.callback(os.close, writer)
+        thread = LoopThread(self.make_loop)
+        self.stack.callback(thread.stop)
+
+        def echo(conn: Any, message: Any) -> Any:
+            return message
+
+        async def awaited(conn: Any, message: Any) -> Any:
+            return message
+
+        def tell(conn: Any, error: BaseException) -> None:
+            os.write(writer, pickle.dumps(error))
+
+        handler = awaited if self.awaited else echo
+        server = thread.call(fw.aio.serve, handler, "tcp://127.0.0.1:0", framing, on_close=tell, **options)
+        self.stack.callback(thread.call, server.shutdown)
+        return server, reader
+
+
+class AsyncioAwaited(AsyncioServed):
+    name = "asyncio-awaited"
+    awaited = True
+
+
+class UvloopServed(AsyncioServed):
+    name = "uvloop-called"
+    make_loop = staticmethod(uvloop_made)
+
+
+class UvloopAwaited(UvloopServed):
+    name = "uvloop-awaited"
+    awaited = True
+
+
 class Processes(Served):
     name = mode = "processes"
 
@@ -549,9 +599,7 @@ class Asyncio(Driver):
         self.loop = LoopThread(self.make_loop)
         self.stack.callback(self.loop.stop)
 
-    @staticmethod
-    def make_loop() -> asyncio.AbstractEventLoop:
-        return asyncio.SelectorEventLoop()
+    make_loop = staticmethod(asyncio.SelectorEventLoop)
 
     def ends(self) -> tuple[Any, Any]:
         return self.sockets.ends(self)
@@ -569,12 +617,7 @@ class AsyncioUnix(Asyncio):
 
 class Uvloop(Asyncio):
     name = "uvloop"
-
-    @staticmethod
-    def make_loop() -> asyncio.AbstractEventLoop:
-        import uvloop
-
-        return uvloop.new_event_loop()
+    make_loop = staticmethod(uvloop_made)
 
 
 class UvloopUnix(Uvloop):
@@ -589,7 +632,9 @@ DRIVERS: list[Callable[[], Driver]] = [
 ]
 if importlib.util.find_spec("uvloop"):
     DRIVERS += [Uvloop, UvloopUnix]
-SERVED: list[Callable[[], Driver]] = [Threads, Selector]
+SERVED: list[Callable[[], Driver]] = [Threads, Selector, AsyncioServed, AsyncioAwaited]
+if importlib.util.find_spec("uvloop"):
+    SERVED += [UvloopServed, UvloopAwaited]
 # A process that has threads cannot be forked under the sanitizers: their allocator has locks.
 if hasattr(os, "fork") and not SANITIZED:
     SERVED.append(Processes)

@@ -38,7 +38,7 @@ FLOORS = [
     ["protocols", "_handler", "_connection"],
     ["sockets"],
     ["_loops"],
-    ["_service", "_aio"],
+    ["_service"],
     ["aio"],
     ["server"],
     ["proxy", "explain", "guess", "wireshark", "pcap", "testing"],

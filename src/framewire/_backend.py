@@ -2,8 +2,8 @@
 
 FRAMEWIRE_BACKEND=auto (the default, also if empty) takes the compiled extension where it is there and the
 pure-Python twin otherwise; `native` refuses to run pure; `pure` ignores the extension. `codec`, `byteorder`
-and `channel` are the chosen modules, and so are `records` and `protocol`, which are loaded on first use. `load(name)` gives either
-backend, whatever was chosen: for the demo, `framewire info` and the tests.
+and `channel` are the chosen modules, and so are `records` and `protocol`, which are loaded on first use.
+`load(name)` gives either backend, whatever was chosen: for the demo, `framewire info` and the tests.
 """
 
 from __future__ import annotations

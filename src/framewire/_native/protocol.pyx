@@ -1,11 +1,11 @@
 # cython: language_level=3, auto_pickle=False
 """A channel that an event loop drives: it is told what has come, and never waits.
 
-`Protocol` has what asyncio calls for every piece of a stream: `get_buffer` and `buffer_updated`, which receive
-into borrowed blocks. Whole messages are handed to `_deliver`, or, if it is `pulling`, stay uncut until `_take`
-asks for them. What is sent goes to the socket at once, where the loop's transport has nothing before it; what
-the kernel does not take is given to that transport piece by piece, which then says when there is room again
-(`_flow`). So what is `unsent` here is sent before the transport ends, whoever closes that.
+`Protocol` has what asyncio calls for every piece of a stream: `get_buffer` and `buffer_updated`, which
+receive into borrowed blocks. Whole messages are handed to `_deliver`, or, if it is `pulling`, stay uncut
+until `_take` asks for them. What is sent goes to the socket at once, where the loop's transport has nothing
+before it; what the kernel does not take is given to that transport piece by piece, which then says when there
+is room again (`_flow`). So what is `unsent` here is sent before the transport ends, whoever closes that.
 """
 
 from cpython.buffer cimport PyBuffer_Release
@@ -32,7 +32,7 @@ cdef enum:
 cdef class Protocol(Channel):
     """What an event loop drives; see `MessageProtocol` and `MessageStream`."""
 
-    cdef readonly object transport # the loop's
+    cdef object loop_transport
     cdef object waiter             # the future of who waits for input
     cdef Block lent                # by get_buffer
     cdef Py_ssize_t turn           # messages and bytes that were taken since the loop had its turn
@@ -50,6 +50,11 @@ cdef class Protocol(Channel):
         self.pulling, self.batches = pulling, batches
         self._connecting = True
         self.timeout = 0
+
+    @property
+    def transport(self):
+        """The loop's transport, None before there is one."""
+        return self.loop_transport
 
     # --- for the connection above --------------------------------------------------------------------------
 
@@ -76,7 +81,7 @@ cdef class Protocol(Channel):
     def _attach(self, transport, int fd, bint exact):
         """The loop's transport is there. `fd` is the socket's if that may be sent to directly, else -1; with
         `exact` it asks of a buffer nothing but that it is one."""
-        self.transport = transport
+        self.loop_transport = transport
         self.exact = exact
         self._connecting = False
         self.opened = self.last_in = coarse()
@@ -263,17 +268,35 @@ cdef class Protocol(Channel):
                 messages = self._shown(messages)
         finally:
             self._leave_recv()
-        self.turn += PyList_GET_SIZE(messages)
-        self.turn_size += self.decoder.position - before
-        if self._paused and (not messages or self.decoder._buffered() < self.high_water // 2):
-            self._read_on()
+        self._took(PyList_GET_SIZE(messages), before)
         return messages
+
+    def _take_into(self, buffer):
+        """The size of the message that is there, which is in `buffer` now; None if there is none."""
+        cdef unsigned long long before
+        if self._waiting:
+            raise errors.receiving_twice("task")
+        before = self._decoder().position
+        try:
+            size = Channel.recv_into(self, buffer, 0)
+        except BlockingIOError:
+            self._took(0, before)
+            return None
+        self._took(1, before)
+        return size
+
+    cdef int _took(self, Py_ssize_t count, unsigned long long before) except -1:
+        self.turn += count
+        self.turn_size += self.decoder.position - before
+        if self._paused and (not count or self.decoder._buffered() < self.high_water // 2):
+            self._read_on()
+        return 0
 
     cdef int _read_on(self) except -1:
         self._paused = False
         self.last_in = coarse()  # the silence was ours
-        if not self.eof and not self.transport.is_closing():
-            self.transport.resume_reading()
+        if not self.eof and not self.loop_transport.is_closing():
+            self.loop_transport.resume_reading()
         return 0
 
     @property
@@ -392,11 +415,15 @@ cdef class Protocol(Channel):
         return True
 
     def send(self, message, timeout=DEFAULT):
+        """Send one message now; see `MessageSocket.send`. With the default timeout, 0, BlockingIOError while
+        `high_water` bytes are unsent: nothing was taken. The loop sends the rest by itself."""
         Channel.send(self, message, timeout)
         if self._unsent() >= self.high_water:
             self._crowd()
 
     def send_many(self, messages, timeout=DEFAULT):
+        """Send `messages` now, and return how many were taken before `high_water` bytes were unsent;
+        BlockingIOError if that is none. See `MessageSocket.send_many`."""
         count = Channel.send_many(self, messages, timeout)
         if self._unsent() >= self.high_water:
             self._crowd()
@@ -433,7 +460,7 @@ cdef class Protocol(Channel):
         cdef int i
         if wait:
             raise errors.cannot_wait()
-        if self.behind or self.transport.is_closing():
+        if self.behind or self.loop_transport.is_closing():
             return -1
         if self.direct == SOCKET:
             taken = send_parts(self.writer, parts, count, MSG_DONTWAIT)
@@ -448,7 +475,7 @@ cdef class Protocol(Channel):
             taken = min(<Py_ssize_t> parts[i].iov_len, PIECE - size)
             data += (<uint8_t *> parts[i].iov_base)[:taken]
             size += taken
-        self.transport.write(data)
+        self.loop_transport.write(data)
         self._wrote(size)
         return size
 

@@ -1,10 +1,10 @@
 """A channel that an event loop drives: it is told what has come, and never waits.
 
-The twin of _native/protocol. `Protocol` has what asyncio calls for every piece of a stream. Whole messages are
-handed to `_deliver`, or, if it is `pulling`, stay uncut until `_take` asks for them. What is sent goes to the
-socket at once, where the loop's transport has nothing before it; what the kernel does not take is given to
-that transport piece by piece, which then says when there is room again (`_flow`). So what is `unsent` here is
-sent before the transport ends, whoever closes that.
+The twin of _native/protocol. `Protocol` has what asyncio calls for every piece of a stream. Whole messages
+are handed to `_deliver`, or, if it is `pulling`, stay uncut until `_take` asks for them. What is sent goes to
+the socket at once, where the loop's transport has nothing before it; what the kernel does not take is given
+to that transport piece by piece, which then says when there is room again (`_flow`). So what is `unsent` here
+is sent before the transport ends, whoever closes that.
 """
 
 from __future__ import annotations
@@ -217,11 +217,27 @@ class Protocol(Channel["T"]):
             raise errors.bad_limit(limit)
         before = self._decoder.offset
         messages = self._more_messages(limit)
-        self._turn += len(messages)
-        self._turn_size += self._decoder.offset - before
-        if self._paused and (not messages or self._decoder.buffered < self._high_water // 2):
-            self._read_on()
+        self._took(len(messages), before)
         return messages
+
+    def _take_into(self, buffer: Buffer) -> int | None:
+        """The size of the message that is there, which is in `buffer` now; None if there is none."""
+        if self._waiting:
+            raise errors.receiving_twice("task")
+        before = self._decoder.offset
+        try:
+            size = super().recv_into(buffer, 0)
+        except BlockingIOError:
+            self._took(0, before)
+            return None
+        self._took(1, before)
+        return size
+
+    def _took(self, count: int, before: int) -> None:
+        self._turn += count
+        self._turn_size += self._decoder.offset - before
+        if self._paused and (not count or self._decoder.buffered < self._high_water // 2):
+            self._read_on()
 
     def _more_messages(self, limit: int | None) -> list[Any]:
         return self._receiving.run(self._now(), "recv", self._pull, limit, None, False)  # type: ignore[no-any-return]
@@ -309,11 +325,15 @@ class Protocol(Channel["T"]):
         return True
 
     def send(self, message: Any, timeout: float | None = DEFAULT) -> None:
+        """Send one message now; see `MessageSocket.send`. With the default timeout, 0, BlockingIOError while
+        `high_water` bytes are unsent: nothing was taken. The loop sends the rest by itself."""
         super().send(message, timeout)
         if self.unsent >= self._high_water:
             self._crowd()
 
     def send_many(self, messages: Iterable[Any], timeout: float | None = DEFAULT) -> int:
+        """Send `messages` now, and return how many were taken before `high_water` bytes were unsent;
+        BlockingIOError if that is none. See `MessageSocket.send_many`."""
         count = super().send_many(messages, timeout)
         if self.unsent >= self._high_water:
             self._crowd()
