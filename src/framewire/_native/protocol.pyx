@@ -37,8 +37,9 @@ cdef class Protocol(Channel):
     cdef Block lent                # by get_buffer
     cdef Py_ssize_t turn           # messages and bytes that were taken since the loop had its turn
     cdef unsigned long long turn_size
+    cdef Py_ssize_t given          # bytes that the transport was given, and may still have
     cdef unsigned char behind      # the transport has bytes before ours
-    cdef unsigned char pulling, batches, exact, pending, delivering
+    cdef unsigned char pulling, batches, exact, pending, delivering, flowing
     cdef public bint _paused       # reading is: by ourselves
     cdef public bint _held         # reading and delivering are: by the user
     cdef public bint _discarding   # what comes is thrown away
@@ -100,6 +101,7 @@ cdef class Protocol(Channel):
         self.direct = OTHER
         self.reader = self.writer = -1
         self.behind = False
+        self.given = 0
         self._drop_out()
         if self.lent is not None:
             give_back(self.lent)
@@ -312,7 +314,7 @@ cdef class Protocol(Channel):
     def _resume(self):
         """Hand over the messages that are there, unless the user wants none now."""
         self.pending = False
-        if not self._held and not self._closed and not self.delivering and not self._connecting:
+        if not self._held and not self._discarding and not self._closed and not self.delivering and not self._connecting:
             self._go_on(None)
 
     cdef int _go_on(self, list messages) except -1:
@@ -357,14 +359,14 @@ cdef class Protocol(Channel):
                     return False
             count += PyList_GET_SIZE(messages)
             self._deliver(messages if self.batches else messages[0])
-            while not self.batches and count < FAIR and not self._held and self._is_plain():
+            while not (self.batches or count >= FAIR or self._held or self._discarding) and self._is_plain():
                 message = decoder._whole()
                 if message is None:
                     break
                 count += 1
                 self._deliver(message)
             messages = None
-            if self._held or self._closed:
+            if self._held or self._closed or self._discarding:
                 return False
             decoder = self.decoder
             if count >= FAIR or decoder.position - began >= FAIR_SIZE:
@@ -405,7 +407,7 @@ cdef class Protocol(Channel):
     def _offer(self, message):
         """Send `message` if there is room for it now, and it is not the turn of others; whether it was."""
         cdef Until now
-        if self._unsent() >= self.high_water or self.turn_size >= 4 * FAIR_SIZE:
+        if self._unsent() + self.given >= self.high_water or self.turn_size >= 4 * FAIR_SIZE:
             self._need_sending()
             return False
         before = self.bytes_out
@@ -418,21 +420,21 @@ cdef class Protocol(Channel):
         """Send one message now; see `MessageSocket.send`. With the default timeout, 0, BlockingIOError while
         `high_water` bytes are unsent: nothing was taken. The loop sends the rest by itself."""
         Channel.send(self, message, timeout)
-        if self._unsent() >= self.high_water:
+        if self._is_full:
             self._crowd()
 
     def send_many(self, messages, timeout=DEFAULT):
         """Send `messages` now, and return how many were taken before `high_water` bytes were unsent;
         BlockingIOError if that is none. See `MessageSocket.send_many`."""
         count = Channel.send_many(self, messages, timeout)
-        if self._unsent() >= self.high_water:
+        if self._is_full:
             self._crowd()
         return count
 
     @property
     def _is_full(self):
         """Whether the high water mark is reached."""
-        return self._unsent() >= self.high_water
+        return self._unsent() + self.given >= self.high_water
 
     def _need_sending(self):
         """Raise what a send would."""
@@ -443,9 +445,13 @@ cdef class Protocol(Channel):
     def _flow(self, bint stopped):
         """The transport has, or no longer has, bytes before ours."""
         self.behind = stopped
+        if not stopped:
+            self.given = 0
         if not stopped and self._unsent() and not self.corks and not self._closed:
+            self.flowing = True  # a transport that somebody has closed still sends what it gets now
             self._drive()
-        if self._crowded and self._unsent() < self.high_water // 2:
+            self.flowing = False
+        if self._crowded and self._unsent() + self.given < self.high_water // 2:
             self._crowded = False
             self._uncrowd()
 
@@ -455,14 +461,26 @@ cdef class Protocol(Channel):
             self._crowding()
         return 0
 
+    cdef int _make_room(self, const Until *until) except -1:
+        self._need_sender(until)
+        if self._unsent() >= self._batch():
+            self._push_now()
+        if self._unsent() + self.given >= self.high_water:
+            self._wait(False, True, self._left(until))
+            raise self._late(until, "send", f"{self.unsent} bytes are unsent, {self._peer_name()} took too few")
+        return 0
+
     cdef Py_ssize_t _write(self, iovec *parts, int count, bint wait=False) except -2:
         cdef Py_ssize_t taken, size = 0
         cdef int i
         if wait:
             raise errors.cannot_wait()
-        if self.behind or self.loop_transport.is_closing():
+        if self.behind:
             return -1
-        if self.direct == SOCKET:
+        closing = self.loop_transport.is_closing()
+        if closing and not self.flowing:
+            return -1
+        if self.direct == SOCKET and not closing:
             taken = send_parts(self.writer, parts, count, MSG_DONTWAIT)
             while taken < 0 and errno == EINTR:
                 taken = send_parts(self.writer, parts, count, MSG_DONTWAIT)
@@ -475,7 +493,10 @@ cdef class Protocol(Channel):
             taken = min(<Py_ssize_t> parts[i].iov_len, PIECE - size)
             data += (<uint8_t *> parts[i].iov_base)[:taken]
             size += taken
+        self.given += size
         self.loop_transport.write(data)
+        if not self.behind:
+            self.given = 0
         self._wrote(size)
         return size
 

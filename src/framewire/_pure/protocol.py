@@ -49,6 +49,7 @@ class _Outward:
         self.loop_transport: Any = None
         self.direct = below.direct
         self.sock: socket.socket | None = None  # if it may be sent to
+        self.flowing = False  # what it had has gone, so that it takes more, even if somebody has closed it
         self.behind = False  # the loop's transport has bytes before ours
 
     def __getattr__(self, name: str) -> Any:
@@ -56,9 +57,10 @@ class _Outward:
 
     def sending(self, views: list[memoryview]) -> Iterator[int]:
         transport = self.loop_transport
-        if self.behind or transport.is_closing():
+        closing = transport.is_closing()
+        if self.behind or closing and not self.flowing:
             raise BlockingIOError
-        if self.sock is not None:
+        if self.sock is not None and not closing:
             try:
                 return iter([self.sock.sendmsg(views, (), _NO_SIGNAL)])
             except OSError:
@@ -260,7 +262,7 @@ class Protocol(Channel["T"]):
     def _resume(self) -> None:
         """Hand over the messages that are there, unless the user wants none now."""
         self._pending = False
-        if self._held or self._closed or self._delivering or self._connecting:
+        if self._held or self._closed or self._discarding or self._delivering or self._connecting:
             return
         more = False
         self._corks += 1
@@ -296,7 +298,7 @@ class Protocol(Channel["T"]):
                 return False
             count += len(messages)
             self._deliver(messages if self._batches else messages[0])
-            if self._held or self._closed:
+            if self._held or self._closed or self._discarding:
                 return False
         return True
 
@@ -354,10 +356,20 @@ class Protocol(Channel["T"]):
         """The transport has, or no longer has, bytes before ours."""
         self._transport.behind = stopped
         if not stopped and self._out and not self._corks and not self._closed:
+            self._transport.flowing = True
             self._drive()
+            self._transport.flowing = False
         if self._crowded and self.unsent < self._high_water // 2:
             self._crowded = False
             self._uncrowd()
+
+    def _make_room(self, until: Until) -> None:
+        self._need_sender(until)
+        if self.unsent >= self._batch:
+            self._push_all(self._now())
+        if self.unsent >= self._high_water:
+            self._transport.wait(False, True, until.left())
+            raise until.error("send", f"{self.unsent} bytes are unsent, {self._peer_name()} took too few")
 
     def _crowd(self) -> None:
         if not self._crowded and not self._pulling:

@@ -78,11 +78,12 @@ class LoopTransport:
 
     def close(self) -> None:
         self.sock = None  # the descriptor may soon be another's
-        if self.transport is not None:
-            try:
-                getattr(self.transport, "abort", self.transport.close)()
-            except RuntimeError:
-                pass  # the loop is closed, and with it this
+        for name in ("abort", "close"):  # the reading end of a pipe has the second only
+            if self.transport is not None and not self.transport.is_closing():
+                try:
+                    getattr(self.transport, name)()
+                except (AttributeError, NotImplementedError, RuntimeError):
+                    pass  # the last: the loop is closed, and with it this
 
     def abort(self) -> None:
         """Close so that the peer learns at once, and loses what it has not read."""
@@ -143,6 +144,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         *(
             "_loop",
             "_pulse",
+            "_limited",
             "_peer_timeout_",
             "_failure_",
             "_peer_ended",
@@ -150,6 +152,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
             "_linger",
             "_gone",
             "_is_gone",
+            "_writes",
         ),
     )
 
@@ -184,14 +187,16 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         )
         self._describe(framing, send_framing)
         self._peer_timeout_ = peer_timeout
-        limits = [limit for limit in (frame_timeout, idle_timeout, heartbeat and peer_timeout) if limit]
+        silence = None if heartbeat is None else peer_timeout
+        limits = [limit for limit in (frame_timeout, idle_timeout, silence) if limit]
         self._pulse = min(max(min(limits, default=1.0) / 4, PULSES[0]), PULSES[1])
+        self._limited = bool(limits)
         self._failure_: Exception | None = None  # what has ended it
         self._peer_ended = False
         self._closing: Any = None  # the timer of a close
         self._linger: float | None = None  # its seconds
         self._gone: Any = None  # a future: the transport has gone
-        self._is_gone = False
+        self._is_gone = self._writes = False
         super().__init__(
             LoopTransport(),  # type: ignore[arg-type]
             codec=calls,
@@ -218,20 +223,18 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
                 _options.keep_alive(sock, self._peer_timeout_)
             except OSError:
                 pass  # it is dead: the loop will say so
-        if hasattr(transport, "set_write_buffer_limits"):
+        try:
             # So it says when there is something in its buffer, and when there is nothing.
             transport.set_write_buffer_limits(high=0, low=0)
+            self._writes = transport.get_write_buffer_size() == 0
+        except (AttributeError, NotImplementedError):
+            pass  # the reading end of a pipe
         self._attach(transport, sock.fileno() if plain and os.name == "posix" else -1, plain)
-        if self._watches:
+        if self._limited:
             Clock.of(self._loop).watch(self)
 
     def _below(self) -> LoopTransport:
         return getattr(self._transport, "below", self._transport)  # type: ignore[no-any-return]
-
-    @property
-    def _watches(self) -> bool:
-        """Whether there is something to look after though nothing comes."""
-        return self._judge(False) < 1e9
 
     def _lost(self, error: Exception | None) -> None:
         self._name()
@@ -278,11 +281,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         """Bytes of sent messages that the kernel has not taken yet."""
         transport = self.transport
         here: int = super().unsent
-        return here + (0 if transport is None or not self._writes_ else transport.get_write_buffer_size())
-
-    @property
-    def _writes_(self) -> bool:
-        return hasattr(self.transport, "get_write_buffer_size")
+        return here + (0 if transport is None or not self._writes else transport.get_write_buffer_size())
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """What the loop's transport knows: "socket", "peername", "sockname" and so on."""
@@ -326,9 +325,9 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         if self.transport.is_closing():
             self._finish()
         elif not self.unsent:
-            if hasattr(self.transport, "write_eof"):
+            if self._writes:
                 self._end_sending()
-            if self._peer_ended or not self._writes_:
+            if self._peer_ended or not self._writes:
                 self._finish()
 
     def _finish(self) -> None:

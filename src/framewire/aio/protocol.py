@@ -55,6 +55,8 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
     What callbacks send while they handle what arrived together goes together. `framing` may be changed in
     `message_received`, for the next message; who overrides `messages_received`, and gets lists, gives it up.
 
+    Close it by `close`: the transport's own loses, on uvloop, what is `unsent` then.
+
     The options are those of `MessageSocket`; its timeouts end the connection. One loop, and its thread.
 
     >>> import asyncio

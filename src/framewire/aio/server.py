@@ -261,7 +261,7 @@ class MessageServer:
             self._live[conn] = self._loop.create_task(self._work(conn))
 
     def _opened(self, conn: LoopConnection[Any]) -> None:
-        self._live[conn] = None
+        self._live.setdefault(conn, None)
         if self._service.stopping:
             stop_reading(conn)  # type: ignore[arg-type]
 

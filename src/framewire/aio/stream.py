@@ -135,7 +135,7 @@ class MessageStream(LoopConnection["T"]):
         if self._tired:
             await asyncio.sleep(0)
             self._rest()
-        late = False
+        late = waited = False
         while True:
             found = self._take(limit) if take is None else take()
             if found or take is not None and found is not None:
@@ -144,11 +144,14 @@ class MessageStream(LoopConnection["T"]):
                 peer = self._peer_name()
                 text = f"no whole message came from {peer}"
                 raise errors.timed_out(self._seconds(timeout), "recv", text)
+            if waited and self._limited:
+                self._judge(True)
             late = await self._input(deadline)
+            waited = True
 
     async def _input(self, deadline: float | None) -> bool:
-        """Wait for input, and judge the connection meanwhile; whether the deadline came first."""
-        if self._judge(True) < 1e9:
+        """Wait for input; whether the deadline came first."""
+        if self._limited:
             Clock.of(self._loop).watch(self)
         waiter = self._loop.create_future()
         timer = None if deadline is None else self._loop.call_at(deadline, _set, waiter)
@@ -235,6 +238,8 @@ class MessageStream(LoopConnection["T"]):
         """Wait until nothing is `unsent`; Timeout or BlockingIOError if that takes longer. It raises as
         `send`. Safe to cancel."""
         deadline, waited = self._deadline(timeout), False
+        if self._closed:
+            self._need_sending()
         while self.unsent:
             if not await self._progress(deadline) and self.unsent:
                 text = f"{self.unsent} bytes could not be sent to {self._peer_name()}"
