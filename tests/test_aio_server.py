@@ -340,7 +340,7 @@ def test_the_header_of_a_proxy(loop: Loop) -> None:
                 HERE,
                 LINES,
                 proxy_protocol=True,
-                on_connect=lambda conn: names.append(conn.peer_address),
+                on_connect=lambda conn, names=names: names.append(conn.peer_address),
             ) as server:
                 raw = socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])))
                 raw.setblocking(False)
