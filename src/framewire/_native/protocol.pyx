@@ -12,7 +12,7 @@ from cpython.buffer cimport PyBuffer_Release
 from libc.errno cimport EINTR, errno
 
 from ._csrc cimport uint8_t
-from ._python cimport PY_SSIZE_T_MAX, PyList_GET_SIZE
+from ._python cimport PY_SSIZE_T_MAX, PyList_GET_SIZE, is_generator
 from ._system cimport *
 from .channel cimport FAIR, FAIR_SIZE, SMALL_UNIX, Channel
 from .codec cimport Block, Decoder
@@ -39,16 +39,16 @@ cdef class Protocol(Channel):
     cdef unsigned long long turn_size
     cdef Py_ssize_t given          # bytes that the transport was given, and may still have
     cdef unsigned char behind      # the transport has bytes before ours
-    cdef unsigned char pulling, batches, exact, pending, delivering, flowing
+    cdef unsigned char pulling, batches, replies, exact, pending, delivering, flowing
     cdef public bint _paused       # reading is: by ourselves
     cdef public bint _held         # reading and delivering are: by the user
     cdef public bint _discarding   # what comes is thrown away
     cdef public bint _waiting      # somebody waits for input
     cdef bint _crowded             # the high water mark was reached, and the user knows
 
-    def __init__(self, transport, *, bint pulling=False, bint batches=False, **options):
+    def __init__(self, transport, *, bint pulling=False, bint batches=False, bint replies=False, **options):
         Channel.__init__(self, transport, **options)
-        self.pulling, self.batches = pulling, batches
+        self.pulling, self.batches, self.replies = pulling, batches, replies
         self._connecting = True
         self.timeout = 0
 
@@ -73,7 +73,13 @@ cdef class Protocol(Channel):
         """There is room again."""
 
     def _came_something(self):
-        """Limits in time are to be kept from now on."""
+        """A frame is unfinished, and has a limit in time."""
+
+    def _reply_by(self, replies):
+        """The reply to a message is a generator of replies."""
+
+    def _end_by(self, error):
+        """What the user does with a message has raised."""
 
     def _later(self):
         """Call `_resume` soon, when others have had their turn."""
@@ -166,7 +172,7 @@ cdef class Protocol(Channel):
             if self.decoder._buffered() >= self.high_water and not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
-        if self.limits is not None:
+        if self.limits is not None and self.limits.frame_timeout >= 0 and self.decoder._buffered():
             self._came_something()
         return 0
 
@@ -358,19 +364,41 @@ cdef class Protocol(Channel):
                     self._move_large()
                     return False
             count += PyList_GET_SIZE(messages)
-            self._deliver(messages if self.batches else messages[0])
+            self._hand(messages if self.batches else messages[0])
             while not (self.batches or count >= FAIR or self._held or self._discarding) and self._is_plain():
                 message = decoder._whole()
                 if message is None:
                     break
                 count += 1
-                self._deliver(message)
+                self._hand(message)
             messages = None
             if self._held or self._closed or self._discarding:
                 return False
             decoder = self.decoder
             if count >= FAIR or decoder.position - began >= FAIR_SIZE:
                 return True
+
+    cdef int _hand(self, message) except -1:
+        """One message, or a batch, to the user; what he returns is sent if this protocol replies."""
+        cdef Until now
+        if not self.replies:
+            self._deliver(message)
+            return 0
+        try:
+            reply = self._deliver(message)
+            if reply is None:
+                return 0
+            if is_generator(reply):
+                self._reply_by(reply)
+                return 0
+            self._now(&now)
+            self._send(reply, &now, False)
+        except Exception as error:
+            self._end_by(error)
+            return 0
+        if self._unsent() + self.given >= self.high_water:
+            self._crowd()
+        return 0
 
     cdef list _more_messages(self, Py_ssize_t cap):
         cdef list messages

@@ -10,6 +10,7 @@ is sent before the transport ends, whoever closes that.
 from __future__ import annotations
 
 import socket
+from types import GeneratorType
 
 from .. import errors
 from .channel import FAIR, FAIR_SIZE, Channel
@@ -83,11 +84,17 @@ class Protocol(Channel["T"]):
     _transport: Any
 
     def __init__(
-        self, transport: Transport, *, pulling: bool = False, batches: bool = False, **options: Any
+        self,
+        transport: Transport,
+        *,
+        pulling: bool = False,
+        batches: bool = False,
+        replies: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(_Outward(transport), **options)
         self._loop_transport: Any = None
-        self._pulling, self._batches = pulling, batches
+        self._pulling, self._batches, self._replies = pulling, batches, replies
         self._waiter: Any = None  # the future of who waits for input
         self._lent: bytearray | None = None  # by get_buffer
         self._turn = self._turn_size = 0  # messages and bytes taken since the loop had its turn
@@ -109,7 +116,7 @@ class Protocol(Channel["T"]):
 
     # --- for the connection above ------------------------------------------------------------------
 
-    def _deliver(self, message: Any) -> None:
+    def _deliver(self, message: Any) -> Any:
         """A message has come, or several in a list if this protocol takes batches."""
         raise NotImplementedError
 
@@ -123,7 +130,13 @@ class Protocol(Channel["T"]):
         """There is room again."""
 
     def _came_something(self) -> None:
-        """Limits in time are to be kept from now on."""
+        """A frame is unfinished, and has a limit in time."""
+
+    def _reply_by(self, replies: Any) -> None:
+        """The reply to a message is a generator of replies."""
+
+    def _end_by(self, error: Exception) -> None:
+        """What the user does with a message has raised."""
 
     def _later(self) -> None:
         """Call `_resume` soon, when others have had their turn."""
@@ -194,7 +207,7 @@ class Protocol(Channel["T"]):
             if self._decoder.buffered >= self._high_water and not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
-        if self._watch:
+        if self._frame_timeout is not None and self._decoder.buffered:
             self._came_something()
 
     def _is_there(self) -> bool:
@@ -297,10 +310,24 @@ class Protocol(Channel["T"]):
             if not messages:
                 return False
             count += len(messages)
-            self._deliver(messages if self._batches else messages[0])
+            self._hand(messages if self._batches else messages[0])
             if self._held or self._closed or self._discarding:
                 return False
         return True
+
+    def _hand(self, message: Any) -> None:
+        """One message, or a batch, to the user; what he returns is sent if this protocol replies."""
+        if not self._replies:
+            self._deliver(message)
+            return
+        try:
+            reply = self._deliver(message)
+            if type(reply) is GeneratorType:
+                self._reply_by(reply)
+            elif reply is not None:
+                self.send(reply)
+        except Exception as error:
+            self._end_by(error)
 
     def _end_of_stream(self) -> None:
         """The peer has ended the stream."""

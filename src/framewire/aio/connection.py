@@ -114,6 +114,9 @@ class Clock:
         return clock
 
     def watch(self, conn: LoopConnection[Any]) -> None:
+        if conn._is_watched:
+            return
+        conn._is_watched = True
         self._watched.add(conn)
         loop = self._loop()
         if loop is not None and (self._handle is None or conn._pulse < self._pulse):
@@ -129,6 +132,7 @@ class Clock:
             if conn._tick() < 1e9:
                 pulse = min(pulse, conn._pulse)
             else:
+                conn._is_watched = False
                 self._watched.discard(conn)
         self._pulse = pulse
         loop = self._loop()
@@ -153,6 +157,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
             "_gone",
             "_is_gone",
             "_writes",
+            "_is_watched",
         ),
     )
 
@@ -196,7 +201,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         self._closing: Any = None  # the timer of a close
         self._linger: float | None = None  # its seconds
         self._gone: Any = None  # a future: the transport has gone
-        self._is_gone = self._writes = False
+        self._is_gone = self._writes = self._is_watched = False
         super().__init__(
             LoopTransport(),  # type: ignore[arg-type]
             codec=calls,
@@ -265,7 +270,8 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         return self.transport.get_extra_info("sslcontext") is None
 
     def _came_something(self) -> None:
-        Clock.of(self._loop).watch(self)
+        if not self._is_watched:
+            Clock.of(self._loop).watch(self)
 
     def _later(self) -> None:
         self._loop.call_soon(self._resume)

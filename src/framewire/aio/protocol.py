@@ -78,10 +78,11 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
 
     _kind = "aio.MessageProtocol"
     _batches = False
+    _how: dict[str, bool] = {}  # noqa: RUF012
 
     def __init__(self, framing: Framing, send_framing: Framing | None = None, **options: Any) -> None:
         self._inside = ""
-        super().__init__(framing, send_framing, _how={"batches": self._batches}, **options)
+        super().__init__(framing, send_framing, _how={"batches": self._batches, **self._how}, **options)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

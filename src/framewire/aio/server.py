@@ -14,7 +14,6 @@ import socket
 import threading
 from contextlib import nullcontext
 from itertools import islice
-from types import GeneratorType
 
 from .._handler import EXHAUSTED, PROXY_HEADER, accept_some, proxied
 from .._loops import PARKED, TICK, stop_reading
@@ -47,6 +46,8 @@ class _Called(MessageProtocol[object]):
 
     __slots__ = ("_server", "_answers", "_proxied")
 
+    _how = {"replies": True}  # noqa: RUF012
+
     def __init__(self, server: MessageServer, framing: Framing, *options: Any, **named: Any) -> None:
         super().__init__(framing, *options, **named)
         self._server = server
@@ -61,23 +62,17 @@ class _Called(MessageProtocol[object]):
         else:
             self._server._connected(self)
 
-    def message_received(self, message: Any) -> None:
-        try:
-            if self._proxied:
-                self._proxied = False
-                self._server._unwrap(self, message)
-                self._server._connected(self)
-                return
-            reply = self._server._handler(self, message)
-            if reply is None:
-                return
-            if type(reply) is GeneratorType:
-                self._answers = reply
-                self._pump()
-            else:
-                self.send(reply)
-        except Exception as error:
-            self._end_by(error)
+    def message_received(self, message: Any) -> Any:
+        if not self._proxied:
+            return self._server._handler(self, message)
+        self._proxied = False
+        self._server._unwrap(self, message)
+        self._server._connected(self)
+        return None
+
+    def _reply_by(self, replies: Iterator[Any]) -> None:
+        self._answers = replies
+        self._pump()
 
     def _pump(self) -> None:
         """Send what the generator gives, as far as there is room; no message is handled meanwhile."""
@@ -169,6 +164,11 @@ class MessageServer:
         self._yields = inspect.isasyncgenfunction(handler) or inspect.isasyncgenfunction(call)
         self._awaited = self._yields or any(map(inspect.iscoroutinefunction, (handler, call)))
         self._framing, self._send_framing, self._proxied = framing, send_framing, proxy_protocol
+        self._called: type[_Called] = _Called
+        if inspect.isfunction(handler) and not self._awaited and not proxy_protocol:
+            # Nothing stands between the channel and the handler.
+            self._called = type(_Called.__name__, (_Called,), {"__slots__": ()})
+            self._called._deliver = handler  # type: ignore[method-assign]
         self._options = {**options, "frame_timeout": frame_timeout}
         self._listener = listen(address, framing, send_framing, _bind=(backlog, False), **self._options)
         self._service = Service(handler, self._listener, max_connections, max_buffered, None, on_close)
@@ -241,7 +241,7 @@ class MessageServer:
         if self._awaited:
             conn = MessageStream(framing, behind, **self._options)
         else:
-            conn = _Called(self, framing, behind, **self._options)
+            conn = self._called(self, framing, behind, **self._options)
         task = self._loop.create_task(self._begin(conn, sock))
         self._beginning.add(task)
         task.add_done_callback(self._begun)

@@ -151,7 +151,7 @@ class MessageStream(LoopConnection["T"]):
 
     async def _input(self, deadline: float | None) -> bool:
         """Wait for input; whether the deadline came first."""
-        if self._limited:
+        if self._limited and not self._is_watched:
             Clock.of(self._loop).watch(self)
         waiter = self._loop.create_future()
         timer = None if deadline is None else self._loop.call_at(deadline, _set, waiter)
