@@ -45,6 +45,7 @@ MODULES = {
     "framewire._native.sending": ["src/framewire/_native/sending.pyx", *CORE],
     "framewire._native.receiving": ["src/framewire/_native/receiving.pyx"],
     "framewire._native.channel": ["src/framewire/_native/channel.pyx"],
+    "framewire._native.protocol": ["src/framewire/_native/protocol.pyx"],
 }
 BUILD = os.environ.get("FRAMEWIRE_BUILD_EXTENSION", "auto")
 if BUILD not in ("auto", "yes", "no"):

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import framewire as fw
 from framewire import _backend
 
-from . import floor, live, packers, records, serve
+from . import floor, live, loops, packers, records, serve
 from .paired import Side, timed, unrolled
 from .rivals import Feed
 
@@ -443,6 +443,57 @@ def _live() -> list[Case]:
     ]
 
 
+def _loops() -> list[Case]:
+    """Messages in an event loop. One way, 1 is the speed of C that does the same; a conversation is given as
+    the time of the rival's that ours takes."""
+    cases = []
+    for loop, c, protocol, stream, call, wait, of_streams in (
+        ("asyncio", 0.75, 9, 60, 3.8, 6.5, 0.25),
+        ("uvloop", 0.5, 7.5, 40, 1.7, 3.2, 0.5),
+    ):
+        packages = ("uvloop",) if loop == "uvloop" else ()
+        ways: list[tuple[str, str, float, bool, Any]] = [
+            ("one-way", "C, a malloc a frame", c, False, loops.one_way(loop)),
+            ("one-way", "a BufferedProtocol in Python", protocol, False, loops.one_way(loop, "buffered")),
+            ("one-way", "its streams", stream, False, loops.one_way(loop, "streams")),
+            ("ping-pong, callbacks", "C", call, True, loops.conversation(loop, "calling_back")),
+            ("ping-pong, await", "C", wait, True, loops.conversation(loop, "awaiting")),
+            (
+                "ping-pong, callbacks",
+                "its streams",
+                of_streams,
+                True,
+                loops.conversation(loop, "calling_back", "streams_talking"),
+            ),
+        ]
+        cases += [
+            Case(f"{name}/{loop}/64B", rival, goal, make, at_most, 7, packages, seconds=0.2)
+            for name, rival, goal, at_most, make in ways
+        ]
+        cases += [
+            Case(
+                f"serve/{loop}/64x16",
+                name,
+                goal,
+                serve.against(rival, 64, 16, (*packages, *more), loop),
+                at_most=not rival,
+                most_pairs=7,
+                packages=(*packages, *more),
+                seconds=0.2,
+            )
+            for name, rival, goal, more in (
+                ("C on epoll", "", 2.2 if loop == "asyncio" else 1.8, ()),
+                (
+                    "Protocol on uvloop",
+                    "servers.protocol_on_uvloop",
+                    1.0 if loop == "asyncio" else 1.8,
+                    ("uvloop",),
+                ),
+            )
+        ]
+    return cases
+
+
 def _serving() -> list[Case]:
     """Echo servers of 64 bytes, so many connections with 16 requests in flight on each."""
     rows = (
@@ -475,6 +526,7 @@ def _serving() -> list[Case]:
 
 CASES = (
     *_live(),
+    *_loops(),
     *_serving(),
     Case("decode/u32/64B", "bytes objects in C", 0.80, against_floor(U32, "u32", 64)),
     Case("decode/u32/1KiB", "bytes objects in C", 0.95, against_floor(U32, "u32", 1024)),

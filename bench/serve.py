@@ -19,7 +19,7 @@ from typing import Any
 
 import framewire as fw
 
-from . import floor, live
+from . import floor, live, loops
 from .paired import Side
 
 __all__ = ["against", "workers"]
@@ -73,9 +73,10 @@ def _side(serve: Serve, connections: int, depth: int, unit: int) -> Side:
 
 
 def against(
-    rival: str, connections: int, depth: int, packages: tuple[str, ...] = ()
+    rival: str, connections: int, depth: int, packages: tuple[str, ...] = (), loop: str = ""
 ) -> Callable[[int], tuple[Side, Side]]:
-    """Our selector server against C's epoll server ("") or a rival's `serve(listener)`."""
+    """Our selector server, or that on a `loop`, against C's epoll server ("") or a rival's
+    `serve(listener)`."""
 
     def make(stream: int) -> tuple[Side, Side]:
         live.native()
@@ -87,7 +88,8 @@ def against(
             module, _, name = rival.partition(".")
             other = getattr(import_module(f".rivals.{module}", __package__), name)
         unit = max(connections * depth, stream // 256)
-        return _side(ours, connections, depth, unit), _side(other, connections, depth, unit)
+        mine = loops.serving(loop) if loop else ours
+        return _side(mine, connections, depth, unit), _side(other, connections, depth, unit)
 
     return make
 

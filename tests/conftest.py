@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
 import signal
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -13,6 +15,7 @@ from types import ModuleType
 
 import pytest
 from hypothesis import settings
+from loops import loop as loop
 
 import framewire
 from framewire import _backend, server, sockets
@@ -81,20 +84,40 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", ["native", "pure"] if chosen == "both" else [chosen], indirect=True)
 
 
+# The modules whose classes inherit from a backend's, each after those that it imports.
+STANDING_ON_IT = ["packers", "cursors", "_connection", "sockets"]
+STANDING_ON_IT += [
+    f"aio.{name}" for name in ("connection", "protocol", "stream", "dialing", "server", "engine")
+] + ["aio"]
+
+
 @cache
-def module_over(module: ModuleType, name: str) -> ModuleType:
-    """A module whose classes inherit from a backend's: this one, or another copy over the other."""
+def modules_over(name: str) -> dict[str, ModuleType]:
+    """These modules over a backend: themselves, or other copies over the other one."""
+    own = {short: importlib.import_module(f"framewire.{short}") for short in STANDING_ON_IT}
     if name == framewire.backend:
-        return module
-    assert module.__spec__ is not None
-    spec = importlib.util.spec_from_file_location(module.__name__, module.__spec__.origin)
-    assert spec is not None and spec.loader is not None
-    copy = importlib.util.module_from_spec(spec)
+        return own
+    copies: dict[str, ModuleType] = {}
     with pytest.MonkeyPatch.context() as patch:
         for part in ("channel", *_backend._LATER):
             patch.setattr(_backend, part, getattr(_backend.load(name), part), raising=False)
-        spec.loader.exec_module(copy)
-    return copy
+        for short, module in own.items():
+            assert module.__spec__ is not None
+            spec = importlib.util.spec_from_file_location(
+                module.__name__,
+                module.__spec__.origin,
+                submodule_search_locations=module.__spec__.submodule_search_locations,
+            )
+            assert spec is not None and spec.loader is not None
+            copies[short] = importlib.util.module_from_spec(spec)
+            patch.setitem(sys.modules, module.__name__, copies[short])
+            spec.loader.exec_module(copies[short])
+    return copies
+
+
+def module_over(module: ModuleType, name: str) -> ModuleType:
+    """One of these modules over a backend."""
+    return modules_over(name)[module.__name__.removeprefix("framewire.")]
 
 
 @pytest.fixture
@@ -112,9 +135,12 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     for later in _backend._LATER:
         monkeypatch.setattr(_backend, later, getattr(chosen, later), raising=False)
     monkeypatch.setattr(_backend, "name", chosen.name)
-    over = module_over(sockets, chosen.name)
+    over = modules_over(chosen.name)
+    monkeypatch.setattr(framewire, "aio", over["aio"])
+    monkeypatch.setitem(sys.modules, "framewire.aio", over["aio"])
+    monkeypatch.setitem(sys.modules, "framewire.aio.engine", over["aio.engine"])
     for public in sockets.__all__:
-        monkeypatch.setattr(framewire, public, getattr(over, public))
+        monkeypatch.setattr(framewire, public, getattr(over["sockets"], public))
         if hasattr(server, public):
-            monkeypatch.setattr(server, public, getattr(over, public))
+            monkeypatch.setattr(server, public, getattr(over["sockets"], public))
     yield chosen

@@ -6,6 +6,9 @@ stream or server adds a driver here and no test there.
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import importlib.util
 import os
 import pickle
 import selectors
@@ -64,6 +67,12 @@ def collect(conn: Any, way: str = "recv") -> tuple[list[bytes], Exception | None
         return got, None
     except fw.FramewireError as error:
         return got, error
+
+
+def uvloop_made() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
 
 
 class Driver:
@@ -375,6 +384,50 @@ class Selector(Served):
     name = mode = "selector"
 
 
+class AsyncioServed(Served):
+    """The same by `aio.serve`, with a handler that is called."""
+
+    name = "asyncio-called"
+    awaited = False
+    make_loop = staticmethod(asyncio.SelectorEventLoop)
+
+    def server(self, framing: fw.Framing, **options: Any) -> tuple[Any, int]:
+        reader, writer = os.pipe()
+        self.stack.callback(os.close, reader)
+        self.stack.callback(os.close, writer)
+        thread = LoopThread(self.make_loop)
+        self.stack.callback(thread.stop)
+
+        def echo(conn: Any, message: Any) -> Any:
+            return message
+
+        async def awaited(conn: Any, message: Any) -> Any:
+            return message
+
+        def tell(conn: Any, error: BaseException) -> None:
+            os.write(writer, pickle.dumps(error))
+
+        handler = awaited if self.awaited else echo
+        server = thread.call(fw.aio.serve, handler, "tcp://127.0.0.1:0", framing, on_close=tell, **options)
+        self.stack.callback(thread.call, server.shutdown)
+        return server, reader
+
+
+class AsyncioAwaited(AsyncioServed):
+    name = "asyncio-awaited"
+    awaited = True
+
+
+class UvloopServed(AsyncioServed):
+    name = "uvloop-called"
+    make_loop = staticmethod(uvloop_made)
+
+
+class UvloopAwaited(UvloopServed):
+    name = "uvloop-awaited"
+    awaited = True
+
+
 class Processes(Served):
     name = mode = "processes"
 
@@ -464,11 +517,157 @@ class SecureSimulated(Simulated):
         return lambda chunk: raw._events.insert(0, chunk)
 
 
+class Awaited:
+    """A MessageStream as who blocks sees it: every call runs in its loop, which another thread has."""
+
+    def __init__(self, loop: LoopThread, conn: Any) -> None:
+        self._loop, self._conn = loop, conn
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._conn, name)
+        if name in ("framing", "send_framing", "timeout", "unsent", "ready", "state") or not callable(member):
+            return member
+        return lambda *args, **options: self._loop.call(member, *args, **options)
+
+    @property
+    def framing(self) -> Any:
+        return self._conn.framing
+
+    @framing.setter
+    def framing(self, framing: fw.Framing) -> None:
+        self._loop.call(setattr, self._conn, "framing", framing)
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            try:
+                yield self.recv()
+            except fw.EndOfStream:
+                return
+
+    def __enter__(self) -> Awaited:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class LoopThread:
+    """An event loop in a thread of its own, in debug mode; what it had to report is an error of the test."""
+
+    def __init__(self, make: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self.loop = make()
+        self.loop.set_debug(True)
+        self.loop.slow_callback_duration = 60
+        self.reports: list[Any] = []
+        self.loop.set_exception_handler(lambda loop, context: self.reports.append(context))
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Call `function` in the loop, and wait for what it returns or, if that is a coroutine, for that."""
+
+        async def body() -> Any:
+            result = function(*args, **options)
+            return await result if asyncio.iscoroutine(result) else result
+
+        return asyncio.run_coroutine_threadsafe(body(), self.loop).result(60)
+
+    def stop(self) -> None:
+        async def end() -> None:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not tasks, f"tasks are left: {tasks}"
+            await asyncio.sleep(0)
+
+        try:
+            self.call(end)
+        finally:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join(30)
+            self.loop.close()
+        gc.collect()
+        assert not self.reports, self.reports
+
+
+class Asyncio(Driver):
+    """MessageStreams over TCP in a loop of asyncio."""
+
+    name = "asyncio"
+    sockets: type[Driver] = Tcp
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = LoopThread(self.make_loop)
+        self.stack.callback(self.loop.stop)
+
+    make_loop = staticmethod(asyncio.SelectorEventLoop)
+
+    def ends(self) -> tuple[Any, Any]:
+        return self.sockets.ends(self)
+
+    def connection(self, end: Any, framing: fw.Framing, **options: Any) -> Any:
+        conn = Awaited(self.loop, self.loop.call(fw.aio.connect, end, framing, **options))
+        self.stack.callback(conn.abort)
+        return conn
+
+
+class AsyncioUnix(Asyncio):
+    name = "asyncio-unix"
+    sockets = Unix
+
+
+class AsyncioSecure(Asyncio):
+    """TLS inside of the loop. The left end is the client; `writer` is a client who blocks."""
+
+    name = "asyncio-tls"
+
+    def ends(self) -> tuple[Any, Any]:
+        left, right = Tcp.ends(self)
+        return (left, False), (right, True)
+
+    def connection(self, end: Any, framing: fw.Framing, **options: Any) -> Any:
+        sock, server_side = end
+        context = secure.server_context() if server_side else secure.client_context()
+        how = {"server_side": server_side, "server_hostname": None if server_side else secure.HOST}
+
+        async def begun() -> Any:
+            stream = fw.aio.MessageStream(framing, **options)
+            stream._begins = lambda: stream._secure(context, timeout=10, **how)
+            await fw.aio.connect.__globals__["begin"](stream, sock)  # of this backend
+            return stream
+
+        conn = Awaited(self.loop, self.loop.call(begun))
+        self.stack.callback(conn.abort)
+        return conn
+
+    def writer(self, raw: Any) -> Callable[[bytes | None], None]:
+        return Secure.writer(self, secure.client(raw[0]))  # type: ignore[arg-type]
+
+
+class Uvloop(Asyncio):
+    name = "uvloop"
+    make_loop = staticmethod(uvloop_made)
+
+
+class UvloopUnix(Uvloop):
+    name = "uvloop-unix"
+    sockets = Unix
+
+
+class UvloopSecure(AsyncioSecure):
+    name = "uvloop-tls"
+    make_loop = staticmethod(uvloop_made)
+
+
 DRIVERS: list[Callable[[], Driver]] = [
     *(Tcp, Unix, Portable, Pipes, Selecting, Simulated),
     *(Secure, SecureSelecting, SecureSimulated, HandedIn),
+    *(Asyncio, AsyncioUnix, AsyncioSecure),
 ]
-SERVED: list[Callable[[], Driver]] = [Threads, Selector]
+if importlib.util.find_spec("uvloop"):
+    DRIVERS += [Uvloop, UvloopUnix, UvloopSecure]
+SERVED: list[Callable[[], Driver]] = [Threads, Selector, AsyncioServed, AsyncioAwaited]
+if importlib.util.find_spec("uvloop"):
+    SERVED += [UvloopServed, UvloopAwaited]
 # A process that has threads cannot be forked under the sanitizers: their allocator has locks.
 if hasattr(os, "fork") and not SANITIZED:
     SERVED.append(Processes)

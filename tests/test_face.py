@@ -78,6 +78,7 @@ MODULES = [name.removesuffix(".__init__") for name in MODULES]
 TWINS = (
     "byteorder",
     "records",
+    "messages",
     "packers",
     "cursors",
     "structs",
@@ -87,6 +88,7 @@ TWINS = (
     "sending",
     "receiving",
     "channel",
+    "protocol",
 )
 try:
     NATIVE: Any = _backend.load("native")

@@ -23,7 +23,7 @@ import pytest
 from alarms import Alarms, Interrupted
 
 import framewire as fw
-from framewire import _address, _backend, _transport, sockets
+from framewire import _address, _backend, _connection, _transport, sockets
 from framewire._pure import receiving as _pure_receiving
 from framewire._pure import sending as _pure_sending
 from framewire._pure import stream as _pure_stream
@@ -872,7 +872,8 @@ def test_signals_that_raise_never_tear_what_is_sent(net: Net) -> None:
 
 
 OURS = tuple(
-    module.__file__ for module in (sockets, _pure_stream, _pure_sending, _pure_receiving, _transport)
+    module.__file__
+    for module in (sockets, _connection, _pure_stream, _pure_sending, _pure_receiving, _transport)
 )
 
 
@@ -1164,7 +1165,7 @@ def test_accept_passes_over_the_dead_and_reports_the_rest(net: Net, monkeypatch:
 def test_closing_a_listener_wakes_who_accepts(net: Net) -> None:
     listener = fw.listen(net.address(), U32)
     entered = threading.Event()
-    over = sys.modules["conftest"].module_over(sockets, _backend.name)
+    over = sys.modules["conftest"].modules_over(_backend.name)["sockets"]
     real = over.ready
 
     def waiting(*args: Any) -> bool:

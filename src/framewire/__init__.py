@@ -39,6 +39,7 @@ from .text import *  # noqa: F403
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import aio as aio
     from .cursors import *  # noqa: F403
     from .headerframed import *  # noqa: F403
     from .packers import *  # noqa: F403
@@ -48,6 +49,10 @@ else:
 
     def __getattr__(name: str) -> object:
         """What not every program needs is loaded on first use."""
+        if name == "aio":
+            from importlib import import_module
+
+            return import_module(f"{__name__}.aio")
         if name in ("Record", "Messages"):
             from . import records as module
         elif name in ("Reader", "Writer"):

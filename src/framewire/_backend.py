@@ -2,8 +2,8 @@
 
 FRAMEWIRE_BACKEND=auto (the default, also if empty) takes the compiled extension where it is there and the
 pure-Python twin otherwise; `native` refuses to run pure; `pure` ignores the extension. `codec`, `byteorder`
-and `channel` are the chosen modules, and those of records, which are loaded on first use. `load(name)` gives
-either backend, whatever was chosen: for the demo, `framewire info` and the tests.
+and `channel` are the chosen modules, and those of records and of event loops, which are loaded on first use.
+`load(name)` gives either backend, whatever was chosen: for the demo, `framewire info` and the tests.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["Backend", "load", "name", "codec", "byteorder", "channel"]
-__all__ += ["records", "messages", "packers", "cursors", "structs"]
+__all__ += ["records", "messages", "packers", "cursors", "structs", "protocol"]
 
-# Not every program has records.
-_LATER = ("records", "messages", "packers", "cursors", "structs")
+# Not every program has records, or an event loop.
+_LATER = ("records", "messages", "packers", "cursors", "structs", "protocol")
 
 
 class Backend:
@@ -78,7 +78,7 @@ def _choose() -> Backend:
 _chosen = _choose()
 name: str = _chosen.name
 if TYPE_CHECKING:
-    from ._pure import byteorder, channel, codec, cursors, messages, packers, records, structs
+    from ._pure import byteorder, channel, codec, cursors, messages, packers, protocol, records, structs
 else:
 
     def __getattr__(attribute: str) -> object:

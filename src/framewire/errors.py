@@ -747,9 +747,14 @@ def close_lost(peer: str, size: int, timeout: float) -> Timeout:
     return Timeout(f"{size} bytes were lost: {peer} did not take them within {timeout} s", phase="close")
 
 
-def receiving_twice() -> ConcurrencyError:
-    """The error for a second receiver."""
-    return ConcurrencyError("another thread is receiving from this connection")
+def receiving_twice(who: str = "thread") -> ConcurrencyError:
+    """The error for a second receiver, a thread or a task."""
+    return ConcurrencyError(f"another {who} is receiving from this connection")
+
+
+def cannot_wait() -> ConcurrencyError:
+    """The error for a call that would stop an event loop."""
+    return ConcurrencyError("inside an event loop a call must not wait: give it timeout=0")
 
 
 def inside_itself() -> ConcurrencyError:
@@ -892,6 +897,11 @@ def bad_tls(tls: object, wanted: str) -> DeclarationError:
 def tls_already(peer: str) -> DeclarationError:
     """The error for TLS inside TLS."""
     return DeclarationError(f"start_tls(): the connection to {peer} is TLS already")
+
+
+def not_connected() -> DeclarationError:
+    """The error for TLS before there is a stream."""
+    return DeclarationError("start_tls(): there is no connection yet, connection_made() comes first")
 
 
 def tls_over(peer: str) -> DeclarationError:

@@ -1,8 +1,8 @@
-"""Servers: one handler, three ways to run it.
+"""Servers: one handler, four ways to run it.
 
 `Server` binds the address, starts what runs and ends it: one of the loops of _loops.py, in this process or
-in several (`_Processes`). `_Service` is what the loops ask: how a connection begins, what its end means, what
-is counted.
+in several (`_Processes`), or the one of `framewire.aio`. `Service` is what the loops ask: how a connection
+begins, what its end means, what is counted.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ import socket
 import struct
 import sys
 import threading
-from collections import namedtuple
 from time import monotonic
 
 from . import _address
-from ._loops import LINGER, Selector, Threads, stop_reading
-from .errors import ConnectionClosed, EndOfStream, FramewireError, Truncated
-from .sockets import MessageListener, MessageSocket, listen
+from ._loops import LINGER, Selector, Threads
+from ._service import ServerStats, Service
+from .sockets import MessageSocket, listen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
-    from typing import Any, NamedTuple, NoReturn
+    from typing import Any, NoReturn
 
     from typing_extensions import Self
 
@@ -34,145 +33,9 @@ if TYPE_CHECKING:
     from .framings import Framing
     from .sockets import Address
 
-    class ServerStats(NamedTuple):
-        connections: int
-        accepted: int
-        failed: int
-        messages_in: int
-        messages_out: int
-        bytes_in: int
-        bytes_out: int
-
-else:
-    ServerStats = namedtuple(
-        "ServerStats", "connections accepted failed messages_in messages_out bytes_in bytes_out"
-    )
-    ServerStats.__module__ = __name__
-    ServerStats.__doc__ = """What a server has done so far.
-
-    Connections open now, accepted, and ended by an error; messages and bytes in and out.
-
-    >>> import framewire as fw
-    >>> with fw.Server(lambda conn, message: message, "tcp://127.0.0.1:0", fw.Lines()) as server:
-    ...     server.stats().connections, server.stats().accepted
-    (0, 0)
-    """
-
 __all__ = ["Server", "ServerStats", "serve"]
 
-MODES = ("threads", "processes", "selector")
-
-
-class _Service:
-    """What a server does with its connections, however it runs."""
-
-    def __init__(
-        self,
-        handler: Handler,
-        listener: MessageListener,
-        max_connections: int,
-        max_buffered: int | None,
-        on_connect: Callable[[MessageSocket[Any]], Any] | None,
-        on_close: Callable[[MessageSocket[Any], BaseException], Any] | None,
-    ) -> None:
-        self.handler, self._on_connect, self._on_close = handler, on_connect, on_close
-        self._listener = listener
-        self.max_connections, self._max_buffered = max_connections, max_buffered
-        self.begins_late = listener._proxied
-        self.patience: float = listener._options["frame_timeout"] or 10.0
-        self.accepted = self._failed = 0
-        self._past = [0, 0, 0, 0]  # of the connections that have ended: messages and bytes, in and out
-        self._counting = threading.Lock()
-        self._warned_at = -1e9
-        self.stopping = False
-        self.on_listening: Callable[[], Any] = lambda: None  # of processes, when all of them listen
-        # Now: there may be no descriptor left to read it with when there is something to say.
-        import logging
-
-        self._logger = logging.getLogger("framewire.server")
-
-    def connection(self, sock: socket.socket) -> MessageSocket[Any]:
-        return self._listener._wrap(sock)
-
-    def open(self, conn: MessageSocket[Any], timeout: float) -> None:
-        """All that comes before the first message; BlockingIOError or Timeout while it is not there."""
-        if self.begins_late:
-            self._listener._unwrap(conn, timeout)
-        if self._on_connect is not None:
-            self._on_connect(conn)
-
-    def ended(self, conn: MessageSocket[Any], error: BaseException) -> None:
-        """A connection is not served any more: say so to whom it concerns."""
-        peer = conn.peer_address
-        if not isinstance(error, FramewireError):
-            self._failed += 1
-            self.log("error", "%s: the handler failed", peer, exc_info=error, connection=conn)
-        elif (
-            isinstance(error, (EndOfStream, ConnectionClosed))
-            or self.stopping
-            and isinstance(error, Truncated)
-        ):
-            self.log("debug", "%s: %s", peer, error, connection=conn)
-        else:
-            self._failed += 1
-            self.log("warning", "%s: %s", peer, error, connection=conn)
-        if self._on_close is not None:
-            try:
-                self._on_close(conn, error)
-            except Exception as failure:
-                self.log("error", "%s: on_close failed", peer, exc_info=failure, connection=conn)
-
-    def dispose(self, conn: MessageSocket[Any], seconds: float) -> None:
-        try:
-            conn.close(timeout=seconds)
-        except OSError:
-            conn.abort()
-        with self._counting:
-            for field, value in enumerate(conn.stats()[:4]):
-                self._past[field] += value
-
-    def stats(self, live: list[MessageSocket[Any]]) -> ServerStats:
-        with self._counting:
-            counts = [*self._past]
-        for conn in live:
-            for field, value in enumerate(conn.stats()[:4]):
-                counts[field] += value
-        return ServerStats(len(live), self.accepted, self._failed, *counts)
-
-    def keep_within(self, live: Callable[[], list[MessageSocket[Any]]]) -> None:
-        """End the connections that hold most of unfinished messages, until the rest is within the limit."""
-        if self._max_buffered is None:
-            return
-        held = sorted(((conn.stats().buffered, conn) for conn in live()), key=lambda pair: pair[0])
-        total = sum(size for size, _ in held)
-        while total > self._max_buffered:
-            size, conn = held.pop()
-            self.warn_rarely(
-                "%s: ended, it held %d of %d bytes of unfinished messages, the limit is %d (max_buffered)",
-                conn.peer_address,
-                size,
-                total,
-                self._max_buffered,
-            )
-            total -= size
-            stop_reading(conn)
-
-    def log(
-        self,
-        level: str,
-        text: str,
-        *arguments: Any,
-        exc_info: BaseException | None = None,
-        connection: MessageSocket[Any] | None = None,
-    ) -> None:
-        """What concerns a connection says so in the record, as the connection's own logger does."""
-        extra = {} if connection is None else {"connection": connection, "peer": connection.peer_address}
-        getattr(self._logger, level)(text, *arguments, exc_info=exc_info, extra=extra)
-
-    def warn_rarely(self, text: str, *arguments: Any) -> None:
-        if monotonic() - self._warned_at >= 1:
-            self._warned_at = monotonic()
-            self.log("warning", text, *arguments)
+MODES = ("threads", "processes", "selector", "asyncio")
 
 
 # --- processes -----------------------------------------------------------------------------------------
@@ -188,7 +51,7 @@ class _Processes:
     SLOT = 8 * len(ServerStats._fields)
 
     def __init__(
-        self, service: _Service, address: str, backlog: int, workers: int, listener: socket.socket | None
+        self, service: Service, address: str, backlog: int, workers: int, listener: socket.socket | None
     ) -> None:
         import mmap
 
@@ -397,7 +260,9 @@ class Server:
     `mode`: "threads", a thread each connection, where a handler may wait, and in which it may also receive;
     "selector", one thread for all, where a handler must not wait (`conn.timeout` is 0, so that recv raises
     BlockingIOError); "processes", `workers` (one each CPU) of the selector kind, forked off from a supervisor
-    process and started again when they die; start it before threads of your own. `on_connect(conn)` is
+    process and started again when they die; start it before threads of your own; "asyncio", an event loop,
+    `loop`'s ("asyncio", "uvloop", or a function that makes one), where the handler may be an `async def` as
+    `aio.serve` has it, and a plain one gets a connection of `aio` and must not wait. `on_connect(conn)` is
     called before a connection's first message, `on_close(conn, error)` after its last, with what ended it
     (EndOfStream, usually); both as handlers are.
 
@@ -430,6 +295,7 @@ class Server:
         *,
         mode: str = "threads",
         workers: int | None = None,
+        loop: str | Callable[[], Any] | None = None,
         max_connections: int = 10_000,
         max_buffered: int | None = None,
         proxy_protocol: bool = False,
@@ -454,6 +320,14 @@ class Server:
             )
         if workers is not None and mode != "processes":
             raise ValueError(f"workers={workers!r} goes with mode='processes'")
+        if loop is not None and mode != "asyncio":
+            raise ValueError(f"loop={loop!r} goes with mode='asyncio'")
+        if mode != "asyncio" and _is_awaited(handler):
+            raise TypeError("handler is to be awaited (async def): that goes with mode='asyncio'")
+        if mode == "asyncio":
+            from .aio.engine import maker_of
+
+            self._make_loop = maker_of(loop)
         options["frame_timeout"] = frame_timeout
         self._framing, self._mode = framing, mode
         self._backlog, self._workers = backlog, workers or len(_cpus())
@@ -472,7 +346,7 @@ class Server:
         except BaseException:
             self._listener.close()
             raise
-        self._service = _Service(
+        self._service = Service(
             handler,
             self._listener,
             max_connections,
@@ -568,6 +442,11 @@ class Server:
             inherited = None if self._held is not None else self._listener._sock
             self._engine = _Processes(self._service, self.address, self._backlog, self._workers, inherited)
             return
+        if self._mode == "asyncio":
+            from .aio.engine import Engine
+
+            self._engine = Engine(self._service, self._listener, self._make_loop)
+            return
         loop = Selector if self._mode == "selector" else Threads
         self._engine = loop(self._service, self._listener._sock.dup())
         self._engine._listener.setblocking(False)
@@ -588,6 +467,13 @@ class Server:
         self._engine.stop(LINGER if self._engine.stop_at is None else 0)
 
 
+def _is_awaited(handler: object) -> bool:
+    """Whether it is an `async def`, a generator or not; `inspect` would say so too, but importing it takes
+    longer."""
+    code = getattr(handler, "__code__", None) or getattr(getattr(handler, "__func__", None), "__code__", None)
+    return bool(getattr(code, "co_flags", 0) & 0x280)  # CO_COROUTINE, CO_ASYNC_GENERATOR
+
+
 def _cpus() -> set[int] | range:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
 
@@ -602,6 +488,6 @@ def serve(
     >>> import framewire as fw
     >>> fw.serve(lambda conn, message: message, "tcp://127.0.0.1:0", fw.Lines(), mode="fibers")
     Traceback (most recent call last):
-    ValueError: mode='fibers': choose one of threads, processes, selector
+    ValueError: mode='fibers': choose one of threads, processes, selector, asyncio
     """
     Server(handler, address, framing, send_framing, **options).serve_forever()

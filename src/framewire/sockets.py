@@ -14,23 +14,22 @@ import os
 import socket
 import sys
 import warnings
-from collections import namedtuple
 from time import monotonic, sleep
 from weakref import WeakKeyDictionary
 
-from . import _address, _backend, _child, _devices, _options, errors
-from ._preset import Protocol
+from . import _address, _child, _devices, _options, errors
+from ._connection import HIGH_WATER, Connection, Stats, name_of, need_framings, need_options
 from ._transport import PipeTransport, SocketTransport, ready
-from .errors import ConnectionClosed, DeclarationError, EncodeError
+from .errors import ConnectionClosed, DeclarationError
 from .framings import FixedLength, Framing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from logging import Logger
     from types import TracebackType
-    from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
+    from typing import Any, NoReturn, TypeAlias, TypeVar
 
     from typing_extensions import Self
 
@@ -39,35 +38,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     Address: TypeAlias = str | tuple[str, int] | socket.socket
-
-    class Stats(NamedTuple):
-        messages_in: int
-        messages_out: int
-        bytes_in: int
-        bytes_out: int
-        reads: int
-        writes: int
-        buffered: int
-        unsent: int
-        opened_at: float
-        last_in_at: float
-
-else:
-    _FIELDS = "messages_in messages_out bytes_in bytes_out reads writes buffered unsent opened_at last_in_at"
-    Stats = namedtuple("Stats", _FIELDS)
-    Stats.__module__ = __name__
-    Stats.__doc__ = """What a connection has done; every number only grows, but `buffered` and `unsent`.
-
-    Messages and bytes in and out, system calls that read and wrote; bytes received and not yet delivered,
-    bytes taken and not yet sent; when it was opened and when it last received, in seconds of
-    time.monotonic().
-
-    >>> import framewire as fw
-    >>> a, b = fw.socketpair(fw.Lines())
-    >>> a.send(b"hello"); a.stats().messages_out, a.stats().bytes_out, a.stats().writes
-    (1, 6, 1)
-    >>> a.close(timeout=0); b.close()
-    """
 
 __all__ = [
     "MessageListener",
@@ -81,18 +51,15 @@ __all__ = [
     "stdio",
 ]
 
-_HIGH_WATER = 1 << 20
 _HANDSHAKE = 10.0  # seconds for the handshake of TLS
 # Beside the connections, which are many; those that `reconnect` makes are few.
 _attempt_counts: WeakKeyDictionary[MessageSocket[Any], int] = WeakKeyDictionary()
 _SLICE = 0.25  # how often a listener that cannot be woken looks whether it was closed
-_SHOWN = 75  # bytes of a message in a log
 # What accept(2) reports of a connection that died before it was accepted.
-_UNKNOWN = "", ""  # the names of both ends, which are asked for when they are needed
 _DEAD_ON_ARRIVAL = errors.LOST | {errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EOPNOTSUPP}
 
 
-class MessageSocket(_backend.channel.Channel["T"]):
+class MessageSocket(Connection["T"]):
     """Messages over a connected stream socket, or an ssl.SSLSocket, which it owns from now on. Made by
     `connect`, `accept` and so on.
 
@@ -121,15 +88,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
 
     __slots__ = ("_framing", "_send_framing", "_names", "_log", "state")
 
-    if TYPE_CHECKING:
-        _transport: Any
-        _framing: Framing
-        _send_framing: Framing | None
-        _names: tuple[str, str]
-        _log: Logger | None
-
-    state: Any
-    """The user's: what a server's handler remembers of a connection. None at first."""
+    _kind = "MessageSocket"
 
     def __init__(
         self,
@@ -138,15 +97,15 @@ class MessageSocket(_backend.channel.Channel["T"]):
         send_framing: Framing | None = None,
         *,
         codec: Any = None,
-        high_water: int = _HIGH_WATER,
+        high_water: int = HIGH_WATER,
         frame_timeout: float | None = None,
         idle_timeout: float | None = None,
         peer_timeout: float | None = None,
         heartbeat: bytes | None = None,
         logger: Logger | None = None,
     ) -> None:
-        _need_framings(framing, send_framing)
-        calls = _need_options(
+        need_framings(framing, send_framing)
+        calls = need_options(
             framing,
             send_framing,
             codec=codec,
@@ -163,10 +122,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
             transport = _transport_of(sock)
         elif not hasattr(sock, "receiving"):
             raise TypeError(f"a socket is required, not {type(sock).__name__}")
-        self._framing, self._send_framing = framing, send_framing
-        self._names = _UNKNOWN
-        self._log = None
-        self.state = None
+        self._describe(framing, send_framing)
         super().__init__(
             transport,
             codec=calls,
@@ -196,50 +152,15 @@ class MessageSocket(_backend.channel.Channel["T"]):
         ...     conn.recv()
         b'to myself'
         """
-        _need_framings(framing, send_framing)
+        need_framings(framing, send_framing)
         return cls(PipeTransport(reader, writer), framing, send_framing, **options)
 
     # --- what it is ----------------------------------------------------------------------------------
-
-    def __reduce__(self) -> NoReturn:
-        raise errors.uncopyable(self)
-
-    def __repr__(self) -> str:
-        if self._closed or self._connecting:
-            state = "closed" if self._closed else "connecting"
-        else:
-            state = "broken" if self._faulty else "open" if self.events & 1 else "ended"
-        counts = self.stats()
-        return (
-            f"<framewire.MessageSocket {self.local_address} -> {self.peer_address} {self._framing} {state}, "
-            f"in {counts.messages_in} msgs {counts.bytes_in} B, out {counts.messages_out} msgs "
-            f"{counts.bytes_out} B, buffered {counts.buffered}, unsent {counts.unsent}>"
-        )
-
-    def stats(self) -> Stats:
-        """The counters so far. Cheap, safe from any thread, also after close.
-
-        >>> import framewire as fw
-        >>> a, b = fw.socketpair(fw.Lines())
-        >>> a.send(b"hello"); b.recv()
-        b'hello'
-        >>> b.stats().messages_in, b.stats().bytes_in
-        (1, 6)
-        >>> a.close(0); b.close(0)
-        """
-        return Stats(*self._counters())
 
     @property
     def process(self) -> Any:
         """The child process of `spawn` (a subprocess.Popen), else None."""
         return getattr(self._transport, "process", None)
-
-    @property
-    def tls(self) -> ssl.SSLObject | ssl.SSLSocket | None:
-        """The ssl.SSLObject (or the SSLSocket that was given) that says what TLS has agreed on (`cipher`,
-        `version`, `getpeercert`, `selected_alpn_protocol`), None without TLS. Ask it, do not call what would
-        send or receive. A server's handshake is done by the first call that sends or receives."""
-        return getattr(self._transport, "tls", None)
 
     def fileno(self) -> int:
         """The descriptor to wait on, -1 after close. Frames may be buffered though it is not readable: see
@@ -249,68 +170,6 @@ class MessageSocket(_backend.channel.Channel["T"]):
     def write_fileno(self) -> int:
         """The descriptor to wait on for writing, which is another one over two pipes, so also of `spawn`."""
         return self._transport.writer  # type: ignore[no-any-return]
-
-    @property
-    def local_address(self) -> str:
-        """Our end, as an address string; "" where it has none."""
-        if not self._names[0]:
-            self._name()
-        return self._names[0]
-
-    @property
-    def peer_address(self) -> str:
-        """The peer's end, as an address string; "unix:" or "" where it has no name."""
-        if not self._names[1]:
-            self._name()
-        return self._names[1]
-
-    def _name(self) -> None:
-        local, peer = self._names
-        sock = getattr(self._transport, "sock", None)
-        if sock is not None and sock.fileno() >= 0:
-            secure = self.tls is not None
-            local = local or _name_of(sock, sock.getsockname, secure)
-            peer = peer or _name_of(sock, sock.getpeername, secure)
-        elif sock is None:
-            peer = peer or getattr(self._transport, "name", "pipe:")
-        self._names = local, peer
-
-    _first_use = _name
-
-    def _plan(self, sending: bool) -> tuple[Any, ...]:
-        return (sending and self._send_framing or self._framing)._plan
-
-    def _peer_name(self) -> str:
-        name = self.peer_address
-        return "the peer" if name in ("", "unix:", "pipe:") else name
-
-    @property
-    def framing(self) -> Framing:
-        """How the stream is framed. Assign between two messages to switch; bytes read ahead are kept.
-
-        Assigning serves both directions unless there is a `send_framing`. Cheap, and safe for the thread
-        that receives: ConcurrencyError while another one does. Raises a fault of the stream already found.
-        """
-        return self._framing
-
-    @framing.setter
-    def framing(self, framing: Framing) -> None:
-        _need_framings(framing)
-        self._switch(framing)
-        self._framing = framing
-        if self._send_framing is None:
-            self._switch_send(framing._plan)
-
-    @property
-    def send_framing(self) -> Framing | None:
-        """How messages are sent, None: by `framing`. Assign to switch; waits for a send in another thread."""
-        return self._send_framing
-
-    @send_framing.setter
-    def send_framing(self, framing: Framing | None) -> None:
-        _need_framings(self._framing, framing)
-        self._switch_send((framing or self._framing)._plan)
-        self._send_framing = framing
 
     def _connected(self) -> None:
         sock = self._transport.sock
@@ -372,48 +231,6 @@ class MessageSocket(_backend.channel.Channel["T"]):
         """Of a connection made by `reconnect`: how many attempts it took, 1 at best."""
         return _attempt_counts.get(self, 1)
 
-    # --- logging -------------------------------------------------------------------------------------
-
-    def _open_log(self, logger: Logger | None) -> None:
-        import logging
-
-        self._log = logger or logging.getLogger("framewire.connection")
-        if self._log.isEnabledFor(logging.DEBUG):
-            self.trace = True
-        if self._log.isEnabledFor(logging.INFO):
-            self._say(logging.INFO, "= open %s", self)
-
-    def _say(self, level: int, text: str, *args: object) -> None:
-        if self._log is not None:
-            self._log.log(level, text, *args, extra={"connection": self, "peer": self.peer_address})
-
-    @property
-    def trace(self) -> bool:
-        """Whether every message is logged (DEBUG, 75 bytes of it); at first, as the logger's level says."""
-        return self._trace is not None
-
-    @trace.setter
-    def trace(self, on: bool) -> None:
-        if on and self._log is None:
-            import logging
-
-            self._log = logging.getLogger("framewire.connection")
-        self._trace = self._show if on else None
-
-    def _show(self, direction: str, message: Any) -> None:
-        try:
-            view = memoryview(message).cast("B")
-            text = f"{len(view)} bytes {bytes(view[:_SHOWN])!r}{' ...' if len(view) > _SHOWN else ''}"
-        except TypeError:
-            text = repr(message)[:_SHOWN]
-        self._say(10, "%s %s", direction, text)
-
-    def _report(self, error: errors.DecodeError) -> None:
-        if not self._faulty or error.recoverable:
-            self._say(30, "! %s: %s", self.peer_address, error)
-        if not error.recoverable:
-            self._faulty = True
-
     # --- the end -------------------------------------------------------------------------------------
 
     def close(self, timeout: float | None = 5.0) -> None:
@@ -426,7 +243,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
             if self.fileno() < 0:
                 self._farewell()
 
-    close.__doc__ = _backend.channel.Channel.close.__doc__
+    close.__doc__ = Connection.close.__doc__
 
     def abort(self) -> None:
         if not self._closed:
@@ -436,11 +253,7 @@ class MessageSocket(_backend.channel.Channel["T"]):
         else:
             super().abort()
 
-    abort.__doc__ = _backend.channel.Channel.abort.__doc__
-
-    def _farewell(self) -> None:
-        self._say(20, "= closed %s", self)
-        self._trace = None  # it refers to this object
+    abort.__doc__ = Connection.abort.__doc__
 
     def detach(self) -> tuple[Any, bytes]:
         """Take the stream back: (socket, or the pair of descriptors; the bytes that were read ahead).
@@ -525,19 +338,19 @@ class MessageListener:
         handshake_timeout: float | None = _HANDSHAKE,
         **options: Any,
     ) -> None:
-        _need_framings(framing, send_framing)
+        need_framings(framing, send_framing)
         _need_plain(sock)
         _need_handshake(handshake_timeout)
         if hasattr(socket, "SO_ACCEPTCONN") and not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise DeclarationError("the socket is not listening: call its listen() first")
-        _need_options(framing, send_framing, **options)
+        need_options(framing, send_framing, **options)
         self._framing, self._send_framing, self._options = framing, send_framing, options
         self._tls = None if tls is None else _context(tls, True)
         self._handshake_timeout = handshake_timeout
         self._path = _path
         self._file = None if _path is None else _address.socket_file(_path)
         sock.setblocking(False)
-        self._address = _name_of(sock, sock.getsockname, tls is not None)
+        self._address = name_of(sock, sock.getsockname, tls is not None)
         self._sock = sock
         self._pid = os.getpid()
         self._closed = False
@@ -684,22 +497,6 @@ class MessageListener:
 # --- what cannot be --------------------------------------------------------------------------------------
 
 
-def _need_framings(framing: object, send_framing: object = None) -> None:
-    for one in (framing, send_framing):
-        if isinstance(one, Protocol):
-            raise TypeError(
-                "a framing is required, and the directions of a Protocol differ: "
-                "a client receives .server and sends .client, a server the reverse"
-            )
-        if not isinstance(one, Framing) and (one is framing or one is not None):
-            hint = ""
-            if isinstance(one, str):
-                hint = f": framing({one!r}) reads the text form"
-            elif isinstance(one, type) and issubclass(one, Framing):
-                hint = f": did you mean {one.__name__}()?"
-            raise TypeError(f"a framing is required, not {type(one).__name__}{hint}")
-
-
 def _need_stream(sock: object) -> None:
     if not isinstance(sock, socket.socket):
         raise TypeError(f"a socket is required, not {type(sock).__name__}")
@@ -718,7 +515,7 @@ def _transport_of(sock: Any) -> SocketTransport | TLSTransport:
         return SocketTransport(sock)
     from ._sslsocket import SSLSocketTransport
 
-    return SSLSocketTransport(sock, _name_of(sock, sock.getpeername, True))
+    return SSLSocketTransport(sock, name_of(sock, sock.getpeername, True))
 
 
 def _need_handshake(timeout: float | None) -> None:
@@ -738,72 +535,8 @@ def _secure(sock: socket.socket, context: ssl.SSLContext, options: Mapping[str, 
 
     _need_plain(sock)
     _options.keep_alive(sock, options.get("peer_timeout"))
-    peer = _name_of(sock, sock.getpeername, True)
+    peer = name_of(sock, sock.getpeername, True)
     return _tls.TLSTransport(SocketTransport(sock), context, peer=how.pop("peer", peer), **how)
-
-
-def _need_options(
-    framing: Framing,
-    send_framing: Framing | None,
-    *,
-    codec: Any = None,
-    high_water: int = _HIGH_WATER,
-    frame_timeout: float | None = None,
-    idle_timeout: float | None = None,
-    peer_timeout: float | None = None,
-    heartbeat: bytes | None = None,
-    logger: Logger | None = None,
-) -> tuple[Callable[..., Any] | None, ...] | None:
-    """The calls of the codec, if all these options of a MessageSocket can be."""
-    if high_water < 1:
-        raise ValueError(f"high_water={high_water!r} must be at least 1 byte")
-    timeouts = {"frame_timeout": frame_timeout, "idle_timeout": idle_timeout, "peer_timeout": peer_timeout}
-    for name, value in timeouts.items():
-        if value is not None and not value > 0:
-            raise ValueError(f"{name}={value!r} must be None or more than 0 seconds")
-    if heartbeat is not None:
-        _need_heartbeat(heartbeat, peer_timeout, framing, send_framing)
-    return _codec_calls(codec)
-
-
-def _need_heartbeat(
-    heartbeat: bytes, peer_timeout: float | None, framing: Framing, send_framing: Framing | None
-) -> None:
-    if peer_timeout is None:
-        raise DeclarationError("heartbeat= goes with peer_timeout=, a third of which is its interval")
-    for one in (framing, send_framing or framing):
-        try:
-            one.encoder().encode(heartbeat)
-        except EncodeError as error:
-            raise DeclarationError(f"heartbeat={heartbeat!r}: {one} cannot carry it: {error}") from None
-
-
-def _codec_calls(codec: Any) -> tuple[Callable[..., Any] | None, ...] | None:
-    """(encode, encode_into, decode, decode_from) of what the user gave as codec."""
-    if codec is None:
-        return None
-    if isinstance(codec, tuple) and len(codec) == 2 and callable(codec[0]) and callable(codec[1]):
-        return codec[0], None, codec[1], None
-    calls = [getattr(codec, name, None) for name in ("encode", "encode_into", "decode", "decode_from")]
-    if isinstance(codec, type) or not callable(calls[0]) or not callable(calls[2]):
-        raise TypeError(f"codec={codec!r} {_remedy(getattr(codec, '__name__', ''))}")
-    return tuple(call if callable(call) else None for call in calls)
-
-
-def _remedy(name: str) -> str:
-    if name == "json":
-        return "has no encode and decode: use codec=(lambda value: json.dumps(value).encode(), json.loads)"
-    if name in ("pickle", "marshal", "shelve"):
-        return "is refused: loading what a peer sends would let it run any code here"
-    return "has no encode(object) -> bytes and decode(bytes) -> object, and is no pair of such functions"
-
-
-def _name_of(sock: socket.socket, ask: Callable[[], Any], secure: bool = False) -> str:
-    try:
-        name = _address.show(sock.family, ask())
-    except OSError:
-        return "nobody"  # it was reset before we could ask
-    return name.replace("tcp://", "tls://", 1) if secure else name
 
 
 # --- making them -----------------------------------------------------------------------------------------
@@ -840,7 +573,7 @@ def connect(
     Timeout(phase="handshake"), ConnectionLost for what goes wrong, which is an ssl.SSLCertVerificationError
     too where the certificate is refused. With `timeout=0` it is done by the first calls that send or receive.
     """
-    _need_framings(framing, send_framing)
+    need_framings(framing, send_framing)
     if timeout is not None and not timeout >= 0:
         raise errors.bad_timeout(timeout)
     _need_handshake(handshake_timeout)
@@ -958,7 +691,7 @@ def spawn(
     >>> conn.process.returncode
     0
     """
-    _need_framings(framing, send_framing)
+    need_framings(framing, send_framing)
     transport = _child.start([os.fspath(word) for word in argv], stderr, cwd, env)
     try:
         return MessageSocket(transport, framing, send_framing, **options)
@@ -984,7 +717,7 @@ def stdio(framing: Framing, send_framing: Framing | None = None, **options: Any)
     ...     conn.request(b"hello", timeout=30)
     b'HELLO'
     """
-    _need_framings(framing, send_framing)
+    need_framings(framing, send_framing)
     return MessageSocket(_child.own(), framing, send_framing, **options)
 
 
@@ -1013,7 +746,7 @@ def reconnect(
     ...         break
     1
     """
-    _need_framings(framing, send_framing)
+    need_framings(framing, send_framing)
     least, most = delay
     if not 0 <= least <= most:
         raise ValueError(f"delay={delay!r} must be (least, most) seconds, 0 <= least <= most")
@@ -1083,7 +816,7 @@ def listen(
     Timeout(phase="handshake") if it takes more than `handshake_timeout` seconds from then on, ConnectionLost
     if it fails.
     """
-    _need_framings(framing, send_framing)
+    need_framings(framing, send_framing)
     secure: dict[str, Any] = {"tls": tls, "handshake_timeout": handshake_timeout}
     if isinstance(address, socket.socket):
         return MessageListener(address, framing, send_framing, **secure, **options)

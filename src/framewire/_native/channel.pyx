@@ -19,16 +19,9 @@ from .. import errors
 
 __all__ = ["Channel"]
 
-cdef enum:
-    SMALL_UNIX = 32768     # a Unix socket fills its buffers worse from many pieces
-    FAIR = 1024            # messages and bytes of one connection that are handled before others have a turn
-    FAIR_SIZE = 262144
-
 
 cdef class Channel(Receiver):
     """Messages over one stream; see `MessageSocket`, which inherits every verb."""
-
-    cdef double opened
 
     def __init__(self, transport, *, codec=None, Py_ssize_t high_water=1 << 20, frame_timeout=None,
                  idle_timeout=None, heartbeat=None, peer_timeout=None):

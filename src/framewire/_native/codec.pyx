@@ -102,6 +102,9 @@ cdef bint ends_custom(tuple plan):
 cdef class Block:
     """Memory that may be handed out as a memoryview: it is never moved while `exports` is not 0."""
 
+    def __len__(self):
+        return self.size
+
     def __dealloc__(self):
         if self.is_foreign:
             PyBuffer_Release(&self.foreign)

@@ -36,3 +36,7 @@ cdef class Receiver(Sender):
     cdef int _watch_frame(self) except -1
     cdef double _watch_peer(self) except -1
     cdef int _beat(self) except -1
+
+
+cdef Block borrow()
+cdef int give_back(Block block) except -1

@@ -306,6 +306,8 @@ class Sender(Stream):
         if size and size < SMALL:
             views = [memoryview(b"".join(views))]
         self._out.extend(views)
+        if len(self._out) > 64:
+            self._out = _coalesced(self._out)
         self._messages_out += 1
         return size
 

@@ -1,0 +1,15 @@
+"""framewire in an event loop, asyncio's or uvloop: the verbs of `MessageSocket`, awaited, and callbacks.
+
+`await connect(address, framing)` gives a `MessageStream`, `await serve(handler, address, framing)` a
+`MessageServer`. `MessageProtocol` is for who writes protocols: a callback for each message, no task and no
+future. `import framewire` does not import asyncio; `framewire.aio` does.
+"""
+
+from __future__ import annotations
+
+from .dialing import connect
+from .protocol import MessageProtocol
+from .server import MessageServer, serve
+from .stream import MessageStream
+
+__all__ = ["MessageProtocol", "MessageServer", "MessageStream", "connect", "serve"]
