@@ -112,8 +112,8 @@ class _Called(MessageProtocol[object]):
         elif not self._closed:
             self.close()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._server._ended(self, error or EndOfStream(f"{self._peer_name()} has ended the stream"))
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server._ended(self, exc or EndOfStream(f"{self._peer_name()} has ended the stream"))
 
 
 class MessageServer:
