@@ -60,7 +60,10 @@ class _Called(MessageProtocol[object]):
             self._proxied = True
             self._loop.call_later(self._server._service.patience, self._too_late)
         else:
-            self._server._connected(self)
+            try:
+                self._server._connected(self)
+            except Exception as error:
+                self._end_by(error)
 
     def message_received(self, message: Any) -> Any:
         if not self._proxied:
@@ -328,11 +331,10 @@ class MessageServer:
             return
         self._service.ended(conn, error)
         self._service.count_past(conn)
-        if self._service.max_connections == self._count() + 1:
-            self._resume()
         self._see_whether_all_ended()
 
     def _see_whether_all_ended(self) -> None:
+        self._resume()  # there is room for another
         if self._changed is not None and not self._changed.done() and not self._count():
             self._changed.set_result(None)
 
