@@ -276,7 +276,7 @@ def test_a_request_has_one_deadline(loop: Loop) -> None:
         await right.send(b"reply")
         assert await left.request(b"question", timeout=5) == b"reply"
         began = asyncio.get_running_loop().time()
-        with pytest.raises(fw.Timeout):
+        with pytest.raises(fw.Timeout, match=r"no whole message came from the peer within 0\.05 s"):
             await left.request(b"question", timeout=0.05)
         assert 0.04 < asyncio.get_running_loop().time() - began < 2
         assert await right.recv_many() == [b"question", b"question"]

@@ -173,6 +173,22 @@ def test_hooks_and_state(loop: Loop) -> None:
     loop(main)
 
 
+@pytest.mark.parametrize("kind", ["plain", "awaited"])
+def test_a_hook_that_raises_ends_its_connection(loop: Loop, kind: str) -> None:
+    def refuse(conn: Any) -> None:
+        raise KeyError("not you")
+
+    async def main() -> None:
+        handler = plain if kind == "plain" else awaited
+        async with await fw.aio.serve(handler, HERE, LINES, on_connect=refuse) as server:
+            async with await fw.aio.connect(server.address, LINES) as conn:
+                with pytest.raises(fw.EndOfStream):
+                    await conn.recv(timeout=20)
+        assert server.stats().failed == 1
+
+    loop(main)
+
+
 def test_how_many_handlers_run_at_a_time(loop: Loop) -> None:
     async def main() -> None:
         running = most = 0

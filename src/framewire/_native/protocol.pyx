@@ -319,7 +319,7 @@ cdef class Protocol(Channel):
     def _resume(self):
         """Hand over the messages that are there, unless the user wants none now."""
         self.pending = False
-        if not self._held and not self._discarding and not self._closed and not self.delivering and not self._connecting:
+        if not (self._held or self._discarding or self._closed or self.delivering or self._connecting):
             self._go_on(None)
 
     cdef int _go_on(self, list messages) except -1:
@@ -364,7 +364,9 @@ cdef class Protocol(Channel):
                     return False
             count += PyList_GET_SIZE(messages)
             self._hand(messages if self.batches else messages[0])
-            while not (self.batches or count >= FAIR or self._held or self._discarding) and self._is_plain():
+            while not (self.batches or count >= FAIR or self._held or self._discarding):
+                if not self._is_plain():
+                    break
                 message = decoder._whole()
                 if message is None:
                     break
@@ -506,7 +508,8 @@ cdef class Protocol(Channel):
             self._push_now()
         if self._unsent() + self.given >= self.high_water:
             self._wait(False, True, self._left(until))
-            raise self._late(until, "send", f"{self.unsent} bytes are unsent, {self._peer_name()} took too few")
+            raise self._late(until, "send",
+                             f"{self.unsent} bytes are unsent, {self._peer_name()} took too few")
         return 0
 
     cdef Py_ssize_t _write(self, iovec *parts, int count, bint wait=False) except -2:
@@ -606,10 +609,10 @@ cdef class Link:
         stream = self._stream()
         return None if stream is None else stream._ended_by_peer()
 
-    def connection_lost(self, error):
+    def connection_lost(self, exc):
         stream = self._stream()
         if stream is not None:
-            stream._lost(error)
+            stream._lost(exc)
 
     def pause_writing(self):
         stream = self._stream()

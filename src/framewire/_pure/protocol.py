@@ -92,7 +92,8 @@ class Protocol(Channel["T"]):
         replies: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(_Outward(transport), **options)
+        below: Any = _Outward(transport)
+        super().__init__(below, **options)
         self._loop_transport: Any = None
         self._pulling, self._batches, self._replies = pulling, batches, replies
         self._waiter: Any = None  # the future of who waits for input
@@ -469,10 +470,10 @@ class Link:
         stream = self._stream()
         return None if stream is None else stream._ended_by_peer()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         stream = self._stream()
         if stream is not None:
-            stream._lost(error)
+            stream._lost(exc)
 
     def pause_writing(self) -> None:
         stream = self._stream()

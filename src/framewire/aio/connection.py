@@ -231,7 +231,8 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         self._loop = asyncio.get_running_loop()
         below = self._below()
         below.transport = transport
-        below.sock = sock = transport.get_extra_info("socket")
+        sock: Any = transport.get_extra_info("socket")
+        below.sock = sock
         kind = type(transport)
         plain = (kind.__module__, kind.__name__) in _DIRECT
         if sock is not None and plain:
@@ -242,10 +243,12 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         try:
             # So it says when there is something in its buffer, and when there is nothing.
             transport.set_write_buffer_limits(high=0, low=0)
-            self._writes = transport.get_write_buffer_size() == 0
+            transport.get_write_buffer_size()
+            self._writes = True
         except (AttributeError, NotImplementedError):
             pass  # the reading end of a pipe
-        self._attach(transport, sock.fileno() if plain and os.name == "posix" else -1, plain)
+        fd = -1 if sock is None or not plain or os.name != "posix" else sock.fileno()
+        self._attach(transport, fd, plain)
         if self._limited:
             Clock.of(self._loop).watch(self)
         begins, self._begins = self._begins, None

@@ -169,7 +169,10 @@ async def _dial_tcp(address: object, host: str, port: int | None) -> socket.sock
             sockets: list[socket.socket] = []
             for task in done:
                 result = task.result()
-                (sockets if isinstance(result, socket.socket) else failures).append(result)
+                if isinstance(result, socket.socket):
+                    sockets.append(result)
+                else:
+                    failures.append(result)
             for late in sockets[1:]:
                 late.close()
             if sockets:

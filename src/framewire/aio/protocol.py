@@ -113,8 +113,8 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
         """The clean end of what the peer sends. Unless it returns something true, the connection is closed
         then, when all that was sent has gone."""
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """The connection has ended: cleanly if `error` is None, else by what was wrong: a DecodeError,
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended: cleanly if `exc` is None, else by what was wrong: a DecodeError,
         Truncated, ConnectionLost, Timeout, or what a callback has raised."""
 
     def pause_writing(self) -> None:

@@ -63,7 +63,10 @@ class _Called(MessageProtocol[object]):
             self._proxied = True
             self._loop.call_later(self._server._service.patience, self._too_late)
         else:
-            self._server._connected(self)
+            try:
+                self._server._connected(self)
+            except Exception as error:
+                self._end_by(error)
 
     def message_received(self, message: Any) -> Any:
         if not self._proxied:
@@ -115,8 +118,8 @@ class _Called(MessageProtocol[object]):
         elif not self._closed:
             self.close()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._server._ended(self, error or EndOfStream(f"{self._peer_name()} has ended the stream"))
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server._ended(self, exc or EndOfStream(f"{self._peer_name()} has ended the stream"))
 
 
 class MessageServer:
@@ -375,11 +378,10 @@ class MessageServer:
             return
         self._service.ended(conn, error)
         self._service.count_past(conn)
-        if self._service.max_connections == self._count() + 1:
-            self._resume()
         self._see_whether_all_ended()
 
     def _see_whether_all_ended(self) -> None:
+        self._resume()  # there is room for another
         if self._changed is not None and not self._changed.done() and not self._count():
             self._changed.set_result(None)
 

@@ -10,7 +10,6 @@ import warnings
 import weakref
 from functools import partial
 from itertools import islice
-from time import monotonic
 
 from .. import _backend, errors
 from ..errors import EndOfStream, Timeout
@@ -107,11 +106,13 @@ class MessageStream(LoopConnection["T"]):
     async def request(self, message: Any, timeout: float | None = DEFAULT) -> T:  # type: ignore[override]
         """Send one message and receive the next one, under one deadline. Nothing pairs the two but their
         order: one task at a time."""
-        if timeout is DEFAULT:
-            timeout = self.timeout
-        began = monotonic()
-        await self.send(message, timeout)
-        return await self.recv(timeout and max(1e-9, timeout - (monotonic() - began)))
+        deadline = self._deadline(timeout)
+        if not self._offer(message):
+            await self._send_late(message, timeout, deadline)
+        messages: list[T] = [] if self._tired else self._take(1)
+        if not messages:
+            messages = await self._pull_in(1, timeout, deadline=deadline)
+        return messages[0]
 
     def __aiter__(self) -> Self:
         """The messages until the clean end; what `recv` raises otherwise."""
@@ -129,10 +130,15 @@ class MessageStream(LoopConnection["T"]):
     __iter__ = None  # type: ignore[assignment]
 
     async def _pull_in(
-        self, limit: int | None, timeout: float | None, take: Callable[[], Any] | None = None
+        self,
+        limit: int | None,
+        timeout: float | None,
+        take: Callable[[], Any] | None = None,
+        deadline: float | None = DEFAULT,
     ) -> Any:
         """What `take`, or `_take`, gives, as soon as that is something."""
-        deadline = self._deadline(timeout)
+        if deadline is DEFAULT:
+            deadline = self._deadline(timeout)
         if self._tired:
             await asyncio.sleep(0)
             self._rest()
@@ -199,11 +205,14 @@ class MessageStream(LoopConnection["T"]):
         waits for that. EncodeError if the framing cannot carry it. ConnectionLost, ConnectionClosed.
         """
         if not self._offer(message):
-            deadline = self._deadline(timeout)
-            while True:
-                await self._wait_for_room(deadline, timeout)
-                if self._offer(message):
-                    return
+            await self._send_late(message, timeout, self._deadline(timeout))
+
+    async def _send_late(self, message: Any, timeout: float | None, deadline: float | None) -> None:
+        """Send a message for which there was no room."""
+        while True:
+            await self._wait_for_room(deadline, timeout)
+            if self._offer(message):
+                return
 
     async def send_many(self, messages: Iterable[Any], timeout: float | None = DEFAULT) -> int:  # type: ignore[override]
         """Send all `messages` with as few system calls as will do, and return how many.
