@@ -309,7 +309,8 @@ class MessageServer:
                 conn._names = "", ""
 
     def _connected(self, conn: LoopConnection[Any]) -> Any:
-        return None if self._on_connect is None else self._on_connect(conn)
+        greet: Any = self._on_connect
+        return None if greet is None else greet(conn)
 
     def _unwrap(self, conn: LoopConnection[Any], header: bytes) -> None:
         """Begin what comes behind the header of a proxy."""
