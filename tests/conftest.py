@@ -18,6 +18,7 @@ from hypothesis import settings
 
 import framewire
 from framewire import _backend, server, sockets
+from loops import loop as loop
 
 # FRAMEWIRE_TEST=full (make exhaustive) asks for the long versions of the exhaustive and random tests; =quick
 # for fewer random examples, where .ci/run repeats the suite on other interpreters and builds.
@@ -85,9 +86,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 # The modules whose classes inherit from a backend's, each after those that it imports.
 STANDING_ON_IT = ["_connection", "sockets"]
-STANDING_ON_IT += [f"aio.{name}" for name in ("connection", "protocol", "stream", "dialing", "server")] + [
-    "aio"
-]
+STANDING_ON_IT += [
+    f"aio.{name}" for name in ("connection", "protocol", "stream", "dialing", "server", "engine")
+] + ["aio"]
 
 
 @cache
@@ -135,6 +136,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     over = modules_over(chosen.name)
     monkeypatch.setattr(framewire, "aio", over["aio"])
     monkeypatch.setitem(sys.modules, "framewire.aio", over["aio"])
+    monkeypatch.setitem(sys.modules, "framewire.aio.engine", over["aio.engine"])
     for public in sockets.__all__:
         monkeypatch.setattr(framewire, public, getattr(over["sockets"], public))
         if hasattr(server, public):

@@ -615,6 +615,34 @@ class AsyncioUnix(Asyncio):
     sockets = Unix
 
 
+class AsyncioSecure(Asyncio):
+    """TLS inside of the loop. The left end is the client; `writer` is a client who blocks."""
+
+    name = "asyncio-tls"
+
+    def ends(self) -> tuple[Any, Any]:
+        left, right = Tcp.ends(self)
+        return (left, False), (right, True)
+
+    def connection(self, end: Any, framing: fw.Framing, **options: Any) -> Any:
+        sock, server_side = end
+        context = secure.server_context() if server_side else secure.client_context()
+        how = {"server_side": server_side, "server_hostname": None if server_side else secure.HOST}
+
+        async def begun() -> Any:
+            stream = fw.aio.MessageStream(framing, **options)
+            stream._begins = lambda: stream._secure(context, timeout=10, **how)
+            await fw.aio.connect.__globals__["begin"](stream, sock)  # of this backend
+            return stream
+
+        conn = Awaited(self.loop, self.loop.call(begun))
+        self.stack.callback(conn.abort)
+        return conn
+
+    def writer(self, raw: Any) -> Callable[[bytes | None], None]:
+        return Secure.writer(self, secure.client(raw[0]))  # type: ignore[arg-type]
+
+
 class Uvloop(Asyncio):
     name = "uvloop"
     make_loop = staticmethod(uvloop_made)
@@ -625,13 +653,18 @@ class UvloopUnix(Uvloop):
     sockets = Unix
 
 
+class UvloopSecure(AsyncioSecure):
+    name = "uvloop-tls"
+    make_loop = staticmethod(uvloop_made)
+
+
 DRIVERS: list[Callable[[], Driver]] = [
     *(Tcp, Unix, Portable, Pipes, Selecting, Simulated),
     *(Secure, SecureSelecting, SecureSimulated, HandedIn),
-    *(Asyncio, AsyncioUnix),
+    *(Asyncio, AsyncioUnix, AsyncioSecure),
 ]
 if importlib.util.find_spec("uvloop"):
-    DRIVERS += [Uvloop, UvloopUnix]
+    DRIVERS += [Uvloop, UvloopUnix, UvloopSecure]
 SERVED: list[Callable[[], Driver]] = [Threads, Selector, AsyncioServed, AsyncioAwaited]
 if importlib.util.find_spec("uvloop"):
     SERVED += [UvloopServed, UvloopAwaited]

@@ -27,7 +27,7 @@ from framewire import _backend, _handler, _loops
 LINES = fw.Lines()
 U32 = fw.LengthPrefixed(fw.u32)
 PACKAGE = str(Path(fw.__file__).parent.parent)
-IN_PROCESS = ("threads", "selector")
+IN_PROCESS = ("threads", "selector", "asyncio")
 MODES = IN_PROCESS if SANITIZED else (*IN_PROCESS, "processes")
 
 Handler = Callable[[Any, Any], Any]
@@ -889,7 +889,7 @@ with fw.listen("tcp://127.0.0.1:0", fw.Lines()) as listener:
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"mode": "fibers"}, ValueError, "choose one of threads, processes, selector"),
+        ({"mode": "fibers"}, ValueError, "choose one of threads, processes, selector, asyncio"),
         ({"workers": 2}, ValueError, "goes with mode='processes'"),
         ({"mode": "processes", "workers": 0}, ValueError, "workers=0"),
         ({"max_connections": 0}, ValueError, "max_connections=0"),

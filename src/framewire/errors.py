@@ -832,6 +832,11 @@ def tls_already(peer: str) -> DeclarationError:
     return DeclarationError(f"start_tls(): the connection to {peer} is TLS already")
 
 
+def not_connected() -> DeclarationError:
+    """The error for TLS before there is a stream."""
+    return DeclarationError("start_tls(): there is no connection yet, connection_made() comes first")
+
+
 def tls_over(peer: str) -> DeclarationError:
     """The error for an SSLSocket without TLS."""
     return DeclarationError(f"the ssl.SSLSocket to {peer} is not connected, or its TLS has been ended")

@@ -1,8 +1,8 @@
-"""Servers: one handler, three ways to run it.
+"""Servers: one handler, four ways to run it.
 
 `Server` binds the address, starts what runs and ends it: one of the loops of _loops.py, in this process or
-in several (`_Processes`). `Service` is what the loops ask: how a connection begins, what its end means, what
-is counted.
+in several (`_Processes`), or the one of `framewire.aio`. `Service` is what the loops ask: how a connection
+begins, what its end means, what is counted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "ServerStats", "serve"]
 
-MODES = ("threads", "processes", "selector")
+MODES = ("threads", "processes", "selector", "asyncio")
 
 
 # --- processes -----------------------------------------------------------------------------------------
@@ -260,7 +260,9 @@ class Server:
     `mode`: "threads", a thread each connection, where a handler may wait, and in which it may also receive;
     "selector", one thread for all, where a handler must not wait (`conn.timeout` is 0, so that recv raises
     BlockingIOError); "processes", `workers` (one each CPU) of the selector kind, forked off from a supervisor
-    process and started again when they die; start it before threads of your own. `on_connect(conn)` is
+    process and started again when they die; start it before threads of your own; "asyncio", an event loop,
+    `loop`'s ("asyncio", "uvloop", or a function that makes one), where the handler may be an `async def` as
+    `aio.serve` has it, and a plain one gets a connection of `aio` and must not wait. `on_connect(conn)` is
     called before a connection's first message, `on_close(conn, error)` after its last, with what ended it
     (EndOfStream, usually); both as handlers are.
 
@@ -293,6 +295,7 @@ class Server:
         *,
         mode: str = "threads",
         workers: int | None = None,
+        loop: str | Callable[[], Any] | None = None,
         max_connections: int = 10_000,
         max_buffered: int | None = None,
         proxy_protocol: bool = False,
@@ -317,6 +320,14 @@ class Server:
             )
         if workers is not None and mode != "processes":
             raise ValueError(f"workers={workers!r} goes with mode='processes'")
+        if loop is not None and mode != "asyncio":
+            raise ValueError(f"loop={loop!r} goes with mode='asyncio'")
+        if mode != "asyncio" and _is_awaited(handler):
+            raise TypeError("handler is to be awaited (async def): that goes with mode='asyncio'")
+        if mode == "asyncio":
+            from .aio.engine import maker_of
+
+            self._make_loop = maker_of(loop)
         options["frame_timeout"] = frame_timeout
         self._framing, self._mode = framing, mode
         self._backlog, self._workers = backlog, workers or len(_cpus())
@@ -431,6 +442,11 @@ class Server:
             inherited = None if self._held is not None else self._listener._sock
             self._engine = _Processes(self._service, self.address, self._backlog, self._workers, inherited)
             return
+        if self._mode == "asyncio":
+            from .aio.engine import Engine
+
+            self._engine = Engine(self._service, self._listener, self._make_loop)
+            return
         loop = Selector if self._mode == "selector" else Threads
         self._engine = loop(self._service, self._listener._sock.dup())
         self._engine._listener.setblocking(False)
@@ -451,6 +467,13 @@ class Server:
         self._engine.stop(LINGER if self._engine.stop_at is None else 0)
 
 
+def _is_awaited(handler: object) -> bool:
+    """Whether it is an `async def`, a generator or not; `inspect` would say so too, but importing it takes
+    longer."""
+    code = getattr(handler, "__code__", None) or getattr(getattr(handler, "__func__", None), "__code__", None)
+    return bool(getattr(code, "co_flags", 0) & 0x280)  # CO_COROUTINE, CO_ASYNC_GENERATOR
+
+
 def _cpus() -> set[int] | range:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
 
@@ -465,6 +488,6 @@ def serve(
     >>> import framewire as fw
     >>> fw.serve(lambda conn, message: message, "tcp://127.0.0.1:0", fw.Lines(), mode="fibers")
     Traceback (most recent call last):
-    ValueError: mode='fibers': choose one of threads, processes, selector
+    ValueError: mode='fibers': choose one of threads, processes, selector, asyncio
     """
     Server(handler, address, framing, send_framing, **options).serve_forever()

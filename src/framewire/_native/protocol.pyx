@@ -92,11 +92,10 @@ cdef class Protocol(Channel):
         self.exact = exact
         self._connecting = False
         self.opened = self.last_in = coarse()
-        if fd >= 0:
-            self.direct = SOCKET
-            self.reader = self.writer = fd
-            if is_unix(fd):
-                self.small = SMALL_UNIX
+        self.direct = SOCKET if fd >= 0 else OTHER
+        self.reader = self.writer = fd
+        if fd >= 0 and is_unix(fd):
+            self.small = SMALL_UNIX
 
     def _lose(self, made):
         """The transport is gone; `made` makes what every further call raises, where that is not clear yet."""
@@ -484,6 +483,18 @@ cdef class Protocol(Channel):
         if self._crowded and self._unsent() + self.given < self.high_water // 2:
             self._crowded = False
             self._uncrowd()
+
+    def _let_out(self):
+        """Give all that is unsent to the loop's transport, corked or not: it goes before what follows."""
+        cdef Py_ssize_t before = -1, corks = self.corks
+        self.corks = 0
+        try:
+            while self._unsent() and self._unsent() != before:
+                before = self._unsent()
+                self.behind = False
+                self._drive()
+        finally:
+            self.corks = corks
 
     cdef int _crowd(self) except -1:
         if not self._crowded and not self.pulling:

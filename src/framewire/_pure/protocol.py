@@ -149,8 +149,7 @@ class Protocol(Channel["T"]):
         self._loop_transport = self._transport.loop_transport = transport
         self._connecting = False
         self._opened = self._last_in = self._transport.clock()
-        if fd >= 0:
-            self._transport.sock = _Borrowed(fileno=fd)
+        self._transport.sock = _Borrowed(fileno=fd) if fd >= 0 else None
 
     def _lose(self, made: Callable[[], Exception]) -> None:
         """The transport is gone; `made` makes what every further call raises, where that is not clear yet."""
@@ -398,6 +397,18 @@ class Protocol(Channel["T"]):
         if self.unsent >= self._high_water:
             self._transport.wait(False, True, until.left())
             raise until.error("send", f"{self.unsent} bytes are unsent, {self._peer_name()} took too few")
+
+    def _let_out(self) -> None:
+        """Give all that is unsent to the loop's transport, corked or not: it goes before what follows."""
+        before, corks = -1, self._corks
+        self._corks = 0
+        try:
+            while super().unsent not in (0, before):
+                before = super().unsent
+                self._transport.behind = False
+                self._drive()
+        finally:
+            self._corks = corks
 
     def _crowd(self) -> None:
         if not self._crowded and not self._pulling:

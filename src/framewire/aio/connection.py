@@ -21,16 +21,20 @@ from .._transport import OTHER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
     from logging import Logger
     from typing import Any, TypeVar
 
     from ..framings import Framing
+    from .tls import SecureTransport
 
     T = TypeVar("T")
 
-__all__ = ["LINGER", "Clock", "LoopConnection"]
+__all__ = ["HANDSHAKE", "LINGER", "Clock", "LoopConnection", "tls_context"]
 
 PULSES = 0.02, 0.25  # how often, at most and at least, the timeouts of a connection are looked at
+HANDSHAKE = 10.0  # seconds for the handshake of TLS
 LINGER = 5.0  # seconds in which a close may send what is unsent and read to the peer's end
 # Transports whose socket may be sent to directly, when nothing stands in their own buffer.
 _DIRECT = {
@@ -43,15 +47,20 @@ _DIRECT = {
 class LoopTransport:
     """The loop's transport, as a channel knows the stream below it."""
 
-    __slots__ = ("transport", "sock")
+    __slots__ = ("transport", "sock", "unclean")
 
     direct = OTHER
-    pending = unclean = False
+    pending = False
     clock = staticmethod(monotonic)
 
     def __init__(self) -> None:
         self.transport: Any = None
         self.sock: Any = None  # as the loop shows it
+        self.unclean = False  # TLS was cut off
+
+    @property
+    def tls(self) -> Any:
+        return None if self.transport is None else self.transport.get_extra_info("ssl_object")
 
     @property
     def reader(self) -> int:
@@ -158,6 +167,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
             "_is_gone",
             "_writes",
             "_is_watched",
+            "_begins",
         ),
     )
 
@@ -202,6 +212,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         self._linger: float | None = None  # its seconds
         self._gone: Any = None  # a future: the transport has gone
         self._is_gone = self._writes = self._is_watched = False
+        self._begins: Callable[[], Any] | None = None  # with TLS: before anything can be read
         super().__init__(
             LoopTransport(),  # type: ignore[arg-type]
             codec=calls,
@@ -240,6 +251,9 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         self._attach(transport, fd, plain)
         if self._limited:
             Clock.of(self._loop).watch(self)
+        begins, self._begins = self._begins, None
+        if begins is not None:
+            begins()
 
     def _below(self) -> LoopTransport:
         return getattr(self._transport, "below", self._transport)  # type: ignore[no-any-return]
@@ -283,6 +297,62 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         """What is due; how many seconds until something is again."""
         raise NotImplementedError
 
+    # --- TLS -------------------------------------------------------------------------------------------
+
+    def _secure(
+        self,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+        timeout: float | None,
+        peer: str = "",
+        received: bytes = b"",
+    ) -> SecureTransport:
+        """Go on in TLS from here; `received` came already and belongs to it."""
+        if self.transport is None:
+            raise errors.not_connected()
+        if self.tls is not None:
+            raise errors.tls_already(self._peer_name())
+        if self._waiting:
+            raise errors.receiving_twice("task")
+        from .tls import SecureTransport
+
+        transport = self.transport
+        direct = (type(transport).__module__, type(transport).__name__) in _DIRECT and os.name == "posix"
+        secure = SecureTransport(
+            self,
+            transport,
+            context,
+            self._below().sock.fileno() if direct else -1,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            timeout=timeout,
+            peer=peer or self._peer_name(),
+            received=received,
+        )
+        self._let_out()
+        try:
+            self._upgrade(self._transport)
+        except errors.MalformedFrame as error:
+            self._report(error)
+            raise
+        self._below().transport = secure
+        self._attach(secure, -1, False)
+        secure.begin(timeout, self._paused or self._held)
+        return secure
+
+    def _broke(self, made: Callable[[], Exception]) -> None:
+        """TLS has ended by a fault: what has come is delivered, then what `made` makes raised."""
+        self._failure_ = self._failure_ or made()
+        self._lose(made)
+        self._resumed()
+        self._wake()
+
+    def _resumed(self) -> None:
+        """There is room for sending again."""
+        raise NotImplementedError
+
     # --- what it is ------------------------------------------------------------------------------------
 
     @property
@@ -304,8 +374,9 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         local, peer = self._names
         sock = self._below().sock
         if sock is not None and sock.fileno() >= 0:
-            local = local or name_of(sock, sock.getsockname)
-            peer = peer or name_of(sock, sock.getpeername)
+            secure = self.tls is not None
+            local = local or name_of(sock, sock.getsockname, secure)
+            peer = peer or name_of(sock, sock.getpeername, secure)
         elif sock is None and self.transport is not None:
             peer = peer or "pipe:"
         self._names = local, peer
@@ -360,3 +431,10 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
             super().abort()
             self._wake()
             self._farewell()
+
+
+def tls_context(tls: object, server_side: bool) -> ssl.SSLContext:
+    """The context that `tls=` means."""
+    from .. import _tls
+
+    return _tls.server_context(tls) if server_side else _tls.client_context(tls)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from time import monotonic
 
 from .. import _address, _devices, errors
 from .._connection import need_framings
 from ..errors import DeclarationError, Timeout
+from ..sockets import _need_handshake, _shown
+from .connection import HANDSHAKE, tls_context
 from .stream import MessageStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from typing import Any, TypeAlias
 
     from ..framings import Framing
@@ -28,27 +32,71 @@ async def connect(
     send_framing: Framing | None = None,
     *,
     timeout: float | None = 10.0,
+    tls: ssl.SSLContext | bool | None = None,
+    server_hostname: str | None = None,
+    handshake_timeout: float | None = HANDSHAKE,
     **options: Any,
 ) -> MessageStream[Any]:
-    """Connect to "tcp://host:port", "unix:path", "unix:@abstract", (host, port) or "fd:3" (an inherited
-    socket), or take over a connected socket.
+    """Connect to "tcp://host:port", "tls://host:port", "unix:path", "unix:@abstract", (host, port) or "fd:3"
+    (an inherited socket), or take over a connected socket.
 
     `options` are those of `MessageSocket`. A host's addresses are raced as RFC 8305 says, within `timeout`
     seconds altogether: Timeout(phase="connect"); else DeclarationError for an address that cannot be, OSError
-    naming the address for what the system says. Safe to cancel.
+    naming the address for what the system says. With `tls`, and over "tls://", it speaks TLS, as
+    `framewire.connect` says; the handshake is done here. Safe to cancel.
     """
     need_framings(framing, send_framing)
     if timeout is not None and not timeout >= 0:
         raise errors.bad_timeout(timeout)
+    _need_handshake(handshake_timeout)
+    began = monotonic()
+    context, name = _security(address, tls, server_hostname)
     stream: MessageStream[Any] = MessageStream(framing, send_framing, **options)
     sock = address if isinstance(address, socket.socket) else await _socket_to(address, timeout)
+    secured: list[Any] = []
+
+    def secure() -> None:
+        limits = [handshake_timeout, None if timeout is None else max(1e-3, began + timeout - monotonic())]
+        limit = min((limit for limit in limits if limit is not None), default=None)
+        peer = "" if isinstance(address, socket.socket) else _shown(address)
+        assert context is not None
+        made: Any
+        try:
+            made = stream._secure(context, server_side=False, server_hostname=name, timeout=limit, peer=peer)
+            stream._names = "", ""
+        except errors.FramewireError as error:
+            made = error
+        secured.append(made)
+
+    if context is not None:
+        stream._begins = secure
     try:
         await begin(stream, sock)
     except BaseException:
         if sock is not address:
             sock.close()
         raise
+    for made in secured:
+        try:
+            if isinstance(made, Exception):
+                raise made
+            await made.wait()
+        except BaseException:
+            stream._close_now()
+            raise
     return stream
+
+
+def _security(address: Any, tls: object, name: str | None) -> tuple[ssl.SSLContext | None, str | None]:
+    """The context, if it shall be TLS, and the name that the certificate must prove."""
+    kind, where, _ = ("socket", "", None) if isinstance(address, socket.socket) else _address.parse(address)
+    if kind == "tls" and tls is None:
+        tls = True
+    if tls is None and name is not None:
+        raise DeclarationError("server_hostname= goes with TLS: tls=True, or a tls:// address")
+    if tls is not None and kind in ("tcp", "tls"):
+        name = name or where or "localhost"
+    return None if tls is None else tls_context(tls, False), name
 
 
 async def begin(stream: MessageStream[Any], sock: socket.socket) -> None:
@@ -67,8 +115,10 @@ async def _socket_to(address: str | tuple[str, int], timeout: float | None) -> s
         if not isinstance(found, socket.socket):
             raise DeclarationError(f"address {address!r}: the descriptor is no socket")
         return found
-    if kind not in ("tcp", "unix"):
-        raise DeclarationError(f"address {address!r}: framewire.aio connects to 'tcp://...' and 'unix:...'")
+    if kind not in ("tcp", "tls", "unix"):
+        raise DeclarationError(
+            f"address {address!r}: framewire.aio connects to 'tcp://...', 'tls://...' and 'unix:...'"
+        )
     if port == 0:
         raise DeclarationError(f"address {address!r}: port 0 cannot be connected to")
     dialing = _dial_unix(where) if kind == "unix" else _dial_tcp(address, where, port)

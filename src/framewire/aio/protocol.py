@@ -7,10 +7,11 @@ from functools import wraps
 
 from .. import errors
 from ..errors import EndOfStream, Timeout
-from .connection import LINGER, LoopConnection
+from .connection import HANDSHAKE, LINGER, LoopConnection, tls_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from typing import Any, TypeVar
 
@@ -141,6 +142,30 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
             self._paused = True
             self._loop.call_soon(self._resume)
 
+    def start_tls(
+        self,
+        context: ssl.SSLContext | bool | tuple[Any, Any] = True,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        timeout: float | None = HANDSHAKE,
+    ) -> None:
+        """Go on in TLS from here: in `connection_made`, or later, as both ends have agreed to.
+
+        The arguments are those of `MessageSocket.start_tls`. What was sent before goes in the clear; what is
+        sent from here on goes when the handshake is done, within `timeout` seconds, and what it fails with is
+        what `connection_lost` is told. MalformedFrame, reason "protocol-violation", if anything was read
+        ahead of it. DeclarationError for a context that cannot serve, or over TLS.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise errors.bad_timeout(timeout)
+        self._secure(
+            tls_context(context, server_side),
+            server_side=server_side,
+            server_hostname=server_hostname,
+            timeout=timeout or (None if timeout is None else HANDSHAKE),
+        )
+
     def close(self, timeout: float | None = LINGER) -> None:
         """End the connection so that nothing that was sent is lost: sends what is unsent, says the end, reads
         and discards to the peer's end, within `timeout` seconds. It returns at once: `connection_lost` tells
@@ -176,6 +201,10 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
 
     def _uncrowd(self) -> None:
         self._call("resume_writing")
+
+    def _broke(self, made: Callable[[], Exception]) -> None:
+        super()._broke(made)
+        self._resume()
 
     def _lost(self, error: Exception | None) -> None:
         super()._lost(error)

@@ -13,12 +13,14 @@ import signal
 import socket
 import threading
 from contextlib import nullcontext
+from functools import partial
 from itertools import islice
 
 from .._handler import EXHAUSTED, PROXY_HEADER, accept_some, proxied
 from .._loops import PARKED, TICK, stop_reading
 from .._service import ServerStats, Service
 from ..errors import ConnectionClosed, ConnectionLost, EndOfStream, Timeout
+from ..framings import FixedLength
 from ..sockets import listen
 from .connection import LINGER, LoopConnection
 from .protocol import MessageProtocol
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..framings import Framing
+    from ..sockets import MessageListener
 
     Address: TypeAlias = str | tuple[str, int] | socket.socket
 
@@ -161,20 +164,41 @@ class MessageServer:
         ):
             if value is not None and value < 1:
                 raise ValueError(f"{name}={value!r} must be at least 1")
-        self._loop = asyncio.get_running_loop()
-        self._handler, self._on_connect = handler, on_connect
+        loop = asyncio.get_running_loop()  # RuntimeError outside of one
+        secure = {name: options.pop(name) for name in ("tls", "handshake_timeout") if name in options}
+        options["frame_timeout"] = frame_timeout
+        listener = listen(address, framing, send_framing, _bind=(backlog, False), **secure, **options)
+        listener._proxied = proxy_protocol
+        service = Service(handler, listener, max_connections, max_buffered, on_connect, on_close)
+        self._start(loop, service, listener, max_handlers)
+
+    @classmethod
+    def _of(cls, service: Service, listener: MessageListener) -> Self:
+        """The one that does for a `Server` what that has been told to do."""
+        self = cls.__new__(cls)
+        self._start(asyncio.get_running_loop(), service, listener, None)
+        return self
+
+    def _start(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        service: Service,
+        listener: MessageListener,
+        max_handlers: int | None,
+    ) -> None:
+        handler: Any = service.handler
+        self._loop, self._handler, self._on_connect = loop, handler, service._on_connect
+        self._service, self._listener = service, listener
         call = getattr(handler, "__call__", None)  # noqa: B004
         self._yields = inspect.isasyncgenfunction(handler) or inspect.isasyncgenfunction(call)
         self._awaited = self._yields or any(map(inspect.iscoroutinefunction, (handler, call)))
-        self._framing, self._send_framing, self._proxied = framing, send_framing, proxy_protocol
+        self._framing, self._send_framing = listener._framing, listener._send_framing
+        self._proxied, self._options = listener._proxied, listener._options
         self._called: type[_Called] = _Called
-        if inspect.isfunction(handler) and not self._awaited and not proxy_protocol:
+        if inspect.isfunction(handler) and not self._awaited and not self._proxied:
             # Nothing stands between the channel and the handler.
             self._called = type(_Called.__name__, (_Called,), {"__slots__": ()})
             self._called._deliver = handler  # type: ignore[method-assign]
-        self._options = {**options, "frame_timeout": frame_timeout}
-        self._listener = listen(address, framing, send_framing, _bind=(backlog, False), **self._options)
-        self._service = Service(handler, self._listener, max_connections, max_buffered, None, on_close)
         self._live: dict[Any, asyncio.Task[None] | None] = {}
         self._turns: Any = nullcontext() if max_handlers is None else asyncio.Semaphore(max_handlers)
         self._beginning: set[asyncio.Task[None]] = set()
@@ -183,7 +207,7 @@ class MessageServer:
         self._changed: asyncio.Future[None] | None = None
         self._done = self._loop.create_future()
         self._resume()
-        if max_buffered is not None:
+        if service._max_buffered is not None:
             self._keep_within()
 
     @property
@@ -245,6 +269,8 @@ class MessageServer:
             conn = MessageStream(framing, behind, **self._options)
         else:
             conn = self._called(self, framing, behind, **self._options)
+        if self._listener._tls is not None and not self._proxied:
+            conn._begins = partial(self._secure, conn)
         task = self._loop.create_task(self._begin(conn, sock))
         self._beginning.add(task)
         task.add_done_callback(self._begun)
@@ -268,12 +294,33 @@ class MessageServer:
         if self._service.stopping:
             stop_reading(conn)  # type: ignore[arg-type]
 
+    def _secure(self, conn: LoopConnection[Any], received: bytes = b"") -> None:
+        """Begin TLS, if it shall be; the handshake is done before the first message comes."""
+        if self._listener._tls is not None:
+            peer = conn.peer_address
+            conn._secure(
+                self._listener._tls,
+                server_side=True,
+                timeout=self._listener._handshake_timeout,
+                peer=peer if self._proxied else peer.replace("tcp://", "tls://", 1),
+                received=received,
+            )
+            if not self._proxied:
+                conn._names = "", ""
+
     def _connected(self, conn: LoopConnection[Any]) -> Any:
         return None if self._on_connect is None else self._on_connect(conn)
 
     def _unwrap(self, conn: LoopConnection[Any], header: bytes) -> None:
         """Begin what comes behind the header of a proxy."""
         conn._names = conn.local_address, proxied(header) or conn.peer_address
+        if self._listener._tls is not None:
+            # What was read ahead is ciphertext: nothing is believed before TLS has seen it.
+            ahead = bytearray(conn.stats().buffered)
+            if ahead:
+                conn.framing = FixedLength(len(ahead))
+                conn._take_into(ahead)
+            self._secure(conn, bytes(ahead))
         conn.framing, conn._send_framing = self._framing, self._send_framing
 
     # --- an awaited handler ----------------------------------------------------------------------------
@@ -427,8 +474,8 @@ async def serve(
     is the reply: None for none, a generator for one reply an item, anything else is exactly one message.
     Messages of a connection are handled in order. What it raises is logged, and ends its connection only.
 
-    `options` are those of `Server`, but for `mode` and `workers`; `max_handlers` bounds how many awaited
-    handlers run at a time (None: one for each connection). It runs from here on, until the end of its `async
-    with`, or `shutdown`. DeclarationError, ValueError, TypeError, OSError as `Server`.
+    `options` are those of `Server`, `tls=` among them, but for `mode`, `loop` and `workers`; `max_handlers`
+    bounds how many awaited handlers run at a time (None: one for each connection). It runs from here on,
+    until the end of its `async with`, or `shutdown`. DeclarationError, ValueError, TypeError, OSError as `Server`.
     """
     return MessageServer(handler, address, framing, send_framing, **options)

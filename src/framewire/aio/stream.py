@@ -13,10 +13,11 @@ from itertools import islice
 
 from .. import _backend, errors
 from ..errors import EndOfStream, Timeout
-from .connection import LINGER, Clock, LoopConnection
+from .connection import HANDSHAKE, LINGER, Clock, LoopConnection, tls_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Any, TypeVar
@@ -328,6 +329,33 @@ class MessageStream(LoopConnection["T"]):
             self._wake_senders()
         if self._discarding:
             self._go_on_closing()
+
+    # --- TLS -------------------------------------------------------------------------------------------
+
+    async def start_tls(
+        self,
+        context: ssl.SSLContext | bool | tuple[Any, Any] = True,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        timeout: float | None = HANDSHAKE,
+    ) -> None:
+        """Go on in TLS from here, as both ends have agreed to (STARTTLS and the like).
+
+        Arguments and errors are those of `MessageSocket.start_tls`; what was sent before goes in the clear,
+        ahead of the handshake. 0 does not wait for that, nor does being cancelled undo it. ConcurrencyError
+        while another task receives.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise errors.bad_timeout(timeout)
+        secure = self._secure(
+            tls_context(context, server_side),
+            server_side=server_side,
+            server_hostname=server_hostname,
+            timeout=timeout or (None if timeout is None else HANDSHAKE),
+        )
+        if timeout != 0:
+            await secure.wait()
 
     # --- what the loop calls ---------------------------------------------------------------------------
 
