@@ -15,10 +15,10 @@ from types import ModuleType
 
 import pytest
 from hypothesis import settings
+from loops import loop as loop
 
 import framewire
 from framewire import _backend, server, sockets
-from loops import loop as loop
 
 # FRAMEWIRE_TEST=full (make exhaustive) asks for the long versions of the exhaustive and random tests; =quick
 # for fewer random examples, where .ci/run repeats the suite on other interpreters and builds.

@@ -1,4 +1,4 @@
-"""What `Server(mode="asyncio")` runs: a `MessageServer` in an event loop of its own, whoever's thread it is."""
+"""What `Server(mode="asyncio")` runs: a `MessageServer` in an event loop of its own, in any thread."""
 
 from __future__ import annotations
 

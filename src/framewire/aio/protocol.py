@@ -189,6 +189,8 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
     def _stop(self, error: errors.FramewireError) -> None:
         if isinstance(error, (errors.ConnectionLost, Timeout)):
             self._failure_ = error
+            if isinstance(error, Timeout) and not self.unsent:
+                self._end_sending()  # our own will: over TLS the peer shall see that
             self._release()
         elif not isinstance(error, EndOfStream):
             self._failure_ = error
