@@ -58,7 +58,7 @@ async def connect(
             raise DeclarationError(f"address {address!r}: tls= goes with sockets; start_tls() does it here")
         if kind == "stdio":
             return await stdio(framing, send_framing, **options)
-        return await spawn(where, framing, send_framing, **options)  # type: ignore[arg-type]
+        return await spawn(where, framing, send_framing, **options)
     stream: MessageStream[Any] = MessageStream(framing, send_framing, **options)
     sock = address if isinstance(address, socket.socket) else await _socket_to(address, timeout)
     secured: list[Any] = []
