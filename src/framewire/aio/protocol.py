@@ -222,6 +222,8 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
             self._go_on_closing()
 
     def _tick(self) -> float:
+        if self._discarding:
+            return 1e9  # it is closing: that has a limit of its own, and what has ended it is known
         try:
             return self._judge(True)
         except errors.FramewireError as error:
