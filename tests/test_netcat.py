@@ -98,7 +98,7 @@ def says(data: bytes) -> Callable[[socket.socket], None]:
 
 
 @pytest.mark.parametrize("engine", BACKENDS)
-@pytest.mark.parametrize("mode", ["threads", "selector", "processes"])
+@pytest.mark.parametrize("mode", ["threads", "selector", "processes", "asyncio"])
 def test_request_and_reply(mode: str, engine: str) -> None:
     with listening("u32", "--echo", "--mode", mode, backend=engine) as (address, server):
         assert run("connect", address, "u32", "ping", "pong", "-n2", backend=engine) == (
@@ -370,7 +370,20 @@ def test_a_reader_that_goes_away() -> None:
 # --- listen ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["threads", "selector", "processes"])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_in_an_event_loop(loop: str) -> None:
+    pytest.importorskip(loop)
+    with listening("u32", "--echo", "--loop", loop) as (address, server):
+        assert run("connect", address, "u32", "hello", "-n1") == (0, b"hello\n", "")
+        assert ended(server) == (0, b"", "")
+
+
+def test_a_loop_goes_with_asyncio() -> None:
+    status, out, err = run("listen", "tcp://127.0.0.1:0", "u32", "--mode", "threads", "--loop", "asyncio")
+    assert (status, out) == (2, b"") and "goes with mode='asyncio'" in err
+
+
+@pytest.mark.parametrize("mode", ["threads", "selector", "processes", "asyncio"])
 def test_prints_what_many_say(mode: str) -> None:
     with listening("u32", "-o", "json", "-v", "--mode", mode) as (address, server):
         for text in ("one", "two"):

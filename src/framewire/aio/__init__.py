@@ -8,8 +8,18 @@ future. `import framewire` does not import asyncio; `framewire.aio` does.
 from __future__ import annotations
 
 from .dialing import connect
+from .pipes import PipeStream, spawn, stdio
 from .protocol import MessageProtocol
 from .server import MessageServer, serve
 from .stream import MessageStream
 
-__all__ = ["MessageProtocol", "MessageServer", "MessageStream", "connect", "serve"]
+__all__ = [
+    "MessageProtocol",
+    "MessageServer",
+    "MessageStream",
+    "PipeStream",
+    "connect",
+    "serve",
+    "spawn",
+    "stdio",
+]

@@ -12,6 +12,7 @@ from .._connection import need_framings
 from ..errors import DeclarationError, Timeout
 from ..sockets import _need_handshake, _shown
 from .connection import HANDSHAKE, tls_context
+from .pipes import spawn, stdio
 from .stream import MessageStream
 
 TYPE_CHECKING = False
@@ -38,7 +39,7 @@ async def connect(
     **options: Any,
 ) -> MessageStream[Any]:
     """Connect to "tcp://host:port", "tls://host:port", "unix:path", "unix:@abstract", (host, port) or "fd:3"
-    (an inherited socket), or take over a connected socket.
+    (an inherited socket), "exec:COMMAND" (see `spawn`), "stdio:", or take over a connected socket.
 
     `options` are those of `MessageSocket`. A host's addresses are raced as RFC 8305 says, within `timeout`
     seconds altogether: Timeout(phase="connect"); else DeclarationError for an address that cannot be, OSError
@@ -50,7 +51,14 @@ async def connect(
         raise errors.bad_timeout(timeout)
     _need_handshake(handshake_timeout)
     began = monotonic()
+    kind, where = ("socket", "") if isinstance(address, socket.socket) else _address.parse(address)[:2]
     context, name = _security(address, tls, server_hostname)
+    if kind in ("exec", "stdio"):
+        if context is not None:
+            raise DeclarationError(f"address {address!r}: tls= goes with sockets; start_tls() does it here")
+        if kind == "stdio":
+            return await stdio(framing, send_framing, **options)
+        return await spawn(where, framing, send_framing, **options)
     stream: MessageStream[Any] = MessageStream(framing, send_framing, **options)
     sock = address if isinstance(address, socket.socket) else await _socket_to(address, timeout)
     secured: list[Any] = []

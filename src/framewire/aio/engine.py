@@ -1,4 +1,4 @@
-"""What `Server(mode="asyncio")` runs: a `MessageServer` in an event loop of its own, in whatever thread."""
+"""What `Server(mode="asyncio")` runs: a `MessageServer` in an event loop of its own, in any thread."""
 
 from __future__ import annotations
 

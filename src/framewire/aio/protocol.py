@@ -189,6 +189,8 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
     def _stop(self, error: errors.FramewireError) -> None:
         if isinstance(error, (errors.ConnectionLost, Timeout)):
             self._failure_ = error
+            if isinstance(error, Timeout) and not self.unsent:
+                self._end_sending()  # our own will: over TLS the peer shall see that
             self._release()
         elif not isinstance(error, EndOfStream):
             self._failure_ = error
@@ -220,6 +222,8 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
             self._go_on_closing()
 
     def _tick(self) -> float:
+        if self._discarding:
+            return 1e9  # it is closing: that has a limit of its own, and what has ended it is known
         try:
             return self._judge(True)
         except errors.FramewireError as error:

@@ -19,7 +19,7 @@ from itertools import islice
 from .._handler import EXHAUSTED, PROXY_HEADER, accept_some, proxied
 from .._loops import PARKED, TICK, stop_reading
 from .._service import ServerStats, Service
-from ..errors import ConnectionClosed, ConnectionLost, EndOfStream, Timeout
+from ..errors import ConnectionClosed, ConnectionLost, EndOfStream, Timeout, closed_here
 from ..framings import FixedLength
 from ..sockets import listen
 from .connection import LINGER, LoopConnection
@@ -47,7 +47,7 @@ ANSWERS = 1024  # items of a generator that are sent before others have their tu
 class _Called(MessageProtocol[object]):
     """A connection of a handler that is called."""
 
-    __slots__ = ("_server", "_answers", "_proxied")
+    __slots__ = ("_server", "_answers", "_proxied", "_was_ended")
 
     _how = {"replies": True}  # noqa: RUF012
 
@@ -56,6 +56,7 @@ class _Called(MessageProtocol[object]):
         self._server = server
         self._answers: Iterator[Any] | None = None
         self._proxied = False
+        self._was_ended = False  # by the peer, before we did
 
     def connection_made(self, transport: Any) -> None:
         self._server._opened(self)
@@ -118,8 +119,13 @@ class _Called(MessageProtocol[object]):
         elif not self._closed:
             self.close()
 
+    def eof_received(self) -> None:
+        self._was_ended = True
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server._ended(self, exc or EndOfStream(f"{self._peer_name()} has ended the stream"))
+        if exc is None and self._was_ended:
+            exc = EndOfStream(f"{self._peer_name()} has ended the stream")
+        self._server._ended(self, exc or closed_here(self._peer_name()))
 
 
 class MessageServer:
@@ -356,6 +362,8 @@ class MessageServer:
             error = ConnectionClosed(str(error))
         try:
             if isinstance(error, (ConnectionLost, Timeout, ConnectionClosed)):
+                if isinstance(error, Timeout) and not conn._closed and not conn.unsent:
+                    conn._end_sending()  # our own will: over TLS the peer shall see that
                 conn._close_now()
             else:
                 await conn.close(LINGER)
@@ -477,6 +485,7 @@ async def serve(
 
     `options` are those of `Server`, `tls=` among them, but for `mode`, `loop` and `workers`; `max_handlers`
     bounds how many awaited handlers run at a time (None: one for each connection). It runs from here on,
-    until the end of its `async with`, or `shutdown`. Raises what `Server` raises.
+    until the end of its `async with`, or `shutdown`. DeclarationError, ValueError, TypeError, OSError as
+    `Server`.
     """
     return MessageServer(handler, address, framing, send_framing, **options)

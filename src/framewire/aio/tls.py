@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from .connection import LoopConnection
-
 __all__ = ["SecureTransport"]
 
 ROOM = 65536  # ciphertext that is received at once, plaintext that is handed over at once
@@ -92,10 +90,8 @@ class SecureTransport(asyncio.BufferedProtocol):
     `TLSTransport`, whose errors it tells the connection, as what ended it.
     """
 
-    def __init__(
-        self, conn: LoopConnection[Any], transport: Any, context: ssl.SSLContext, fd: int, **how: Any
-    ) -> None:
-        self._conn: LoopConnection[Any] | None = conn
+    def __init__(self, conn: Any, transport: Any, context: ssl.SSLContext, fd: int, **how: Any) -> None:
+        self._conn: Any = conn  # None when the transport has gone
         self._loop = conn._loop
         self._transport = transport
         self._below = _Ciphertext(transport, fd)
@@ -116,7 +112,6 @@ class SecureTransport(asyncio.BufferedProtocol):
         self._transport.set_protocol(self)
         if timeout is not None:
             self._timer = self._loop.call_later(timeout, self._look_at_the_time)
-        assert self._conn is not None
         self._conn._flow(True)  # what is sent meanwhile waits
         self._pump()
         if not self._transport.is_closing():

@@ -210,7 +210,10 @@ def _listen(parser: Parser) -> None:
     _output(parser)
     _stops(parser)
     parser.add_argument(
-        "--mode", choices=("selector", "threads", "processes"), help="how connections are served"
+        "--mode", choices=("selector", "threads", "processes", "asyncio"), help="how connections are served"
+    )
+    parser.add_argument(
+        "--loop", choices=("asyncio", "uvloop"), help="whose event loop; means --mode asyncio"
     )
     parser.add_argument("--once", action="store_true", help="one connection, and standard input talks to it")
     parser.add_argument(

@@ -69,11 +69,13 @@ def _serve(options: Namespace, framing: Framing, send_framing: Framing | None) -
         shared = Shared()
         output = SharedOutput(options.color, shared)
     app = app_for(options, output, framing, send_framing, shared)
-    mode = options.mode or app.mode
+    mode = options.mode or ("asyncio" if options.loop else app.mode)
     if mode != "threads" and app.mode == "threads":
         raise Failure(USAGE, f"--exec waits for its programs: it goes with --mode threads, not {mode}")
     address, context = server_tls(options, address_of(options.address))
     more: dict[str, Any] = {} if context is None else {"tls": context}
+    if options.loop is not None:
+        more["loop"] = options.loop
     cutting = cut_for(options.output, framing) if isinstance(app, Printer) else framing
     _log_to_stderr(options, framing, cutting)
     try:
@@ -91,6 +93,8 @@ def _serve(options: Namespace, framing: Framing, send_framing: Framing | None) -
         )
     except (DeclarationError, ValueError) as error:
         raise Failure(USAGE, str(error)) from error
+    except ImportError as error:
+        raise Failure(USAGE, f"--loop {options.loop}: {error}") from error
     except OSError as error:
         raise cannot("listen at", address, error) from error
 
