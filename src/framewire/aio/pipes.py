@@ -87,7 +87,9 @@ class PipePair:
             self.conn._lost(self._error)
 
     def write(self, data: bytes | bytearray) -> None:
-        self._ends[1].write(data)
+        # Who reads no more has gone, or soon will have: the other pipe ends then, and the connection with it.
+        if not self._lost[1] and not self._ends[1].is_closing():
+            self._ends[1].write(data)
 
     def write_eof(self) -> None:
         if not self._said_end and not self._lost[1]:
