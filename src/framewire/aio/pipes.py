@@ -41,8 +41,8 @@ class _Reader(asyncio.Protocol):
     def eof_received(self) -> None:
         self._pair.conn._ended_by_peer()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._pair.one_lost(0, error)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._pair.one_lost(0, exc)
 
 
 class _Writer(asyncio.BaseProtocol):
@@ -55,8 +55,8 @@ class _Writer(asyncio.BaseProtocol):
     def resume_writing(self) -> None:
         self._pair.conn._resumed()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._pair.one_lost(1, error)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._pair.one_lost(1, exc)
 
 
 class PipePair:
@@ -186,13 +186,16 @@ class PipeStream(MessageStream["T"]):
 
     async def _reap(self, steps: tuple[str | None, ...]) -> None:
         """Wait for the child, with ever more force."""
-        for step in steps if self.process is not None else ():
+        process = self.process
+        if process is None:
+            return
+        for step in steps:
             if step is not None:
-                getattr(self.process, step)()
+                getattr(process, step)()
             end = monotonic() + PATIENCE
-            while self.process.poll() is None and monotonic() < end:
+            while process.poll() is None and monotonic() < end:
                 await asyncio.sleep(PULSE)
-            if self.process.returncode is not None:
+            if process.returncode is not None:
                 return
 
     async def __aexit__(

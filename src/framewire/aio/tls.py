@@ -120,8 +120,9 @@ class SecureTransport(asyncio.BufferedProtocol):
     async def wait(self) -> None:
         """Until the handshake is done; raises what it failed with."""
         if not self._ready and not self._over:
-            self._shaken = self._loop.create_future()
-            await self._shaken
+            shaken: asyncio.Future[None] = self._loop.create_future()
+            self._shaken = shaken
+            await shaken
         if self._filter._fault is not None:
             raise self._filter._fault()
 
@@ -236,19 +237,19 @@ class SecureTransport(asyncio.BufferedProtocol):
         if self._conn is not None and self._ready and not self._stopped:
             self._conn._resumed()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         conn, self._conn = self._conn, None
         self._below.sock = None
         self._over = True
         self._wake()
         if self._filter._fault is None and not self._filter.shaken:
             peer = self._filter.peer
-            if isinstance(error, OSError):
-                self._filter._fault = partial(errors.lost, peer, error.errno, error.strerror)
+            if isinstance(exc, OSError):
+                self._filter._fault = partial(errors.lost, peer, exc.errno, exc.strerror)
             else:
                 self._filter._fault = partial(errors.handshake_ended, peer)
         if conn is not None:
-            conn._lost(error)
+            conn._lost(exc)
 
     # --- what the connection asks ----------------------------------------------------------------------
 
