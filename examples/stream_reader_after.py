@@ -1,4 +1,7 @@
-"""The service of stream_reader_before.py, by framewire: the same bytes on the wire."""
+"""The service of stream_reader_before.py, by framewire: the same bytes on the wire.
+
+    python examples/stream_reader_after.py 9000
+"""
 
 import asyncio
 import json

@@ -1,5 +1,7 @@
 """A service of length-prefixed JSON on asyncio's streams, as it is usually written.
 
+    python examples/stream_reader_before.py 9000
+
 docs/from_streamreader.md takes it to framewire; stream_reader_after.py is what it becomes.
 """
 

@@ -38,7 +38,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Examples for type checkers: not to be run.
 collect_ignore = ["typing"]
-settings.register_profile("framewire", deadline=None, max_examples=examples(300, 5000))
+settings.register_profile("framewire", deadline=None, max_examples=examples(120, 5000))
 settings.load_profile("framewire")
 
 

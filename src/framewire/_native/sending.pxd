@@ -1,8 +1,8 @@
 from ._csrc cimport fw_wire, uint8_t
 from ._system cimport iovec
 from .codec cimport Block
+from ._output cimport Output
 from .encoder cimport Encoder
-from .messages cimport pack_message
 from .stream cimport Stream, Until
 
 
@@ -17,8 +17,6 @@ cdef class Sender(Stream):
     cdef Py_ssize_t out_start, out_end, high_water
     cdef unsigned long long writes, bytes_out, messages_out
     cdef unsigned short corks, small
-    cdef object records         # a codec that packs by itself, by calling `pack`
-    cdef pack_message pack
     cdef unsigned char batching, starved, unending, resets
 
     cdef Py_ssize_t _unsent(self) noexcept
@@ -27,6 +25,8 @@ cdef class Sender(Stream):
     cdef int _send(self, object message, const Until *until, bint raw) except -1
     cdef object _encoded(self, object message)
     cdef int _use_codec(self, tuple codec) except -1
+    cdef bint _packs(self) noexcept
+    cdef int _pack(self, Output *s, object message) except -1
     cdef int _send_record(self, object message, const Until *until) except -1
     cdef Py_ssize_t _gather_record(self, object message) except -1
     cdef int _send_memory(self, const uint8_t *p, Py_ssize_t length, const Until *until) except -1

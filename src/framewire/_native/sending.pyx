@@ -17,6 +17,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
+from cpython.tuple cimport PyTuple_GET_SIZE
 
 from ._csrc cimport *
 from ._python cimport *
@@ -33,6 +34,8 @@ import os
 from .. import errors
 
 __all__ = ["Sender"]
+
+cdef const char *PACKS = "framewire.pack_message"
 
 cdef enum:
     HEAD = 576             # room for the header and trailer of any small message
@@ -194,7 +197,7 @@ cdef class Sender(Stream):
         cdef bint nested = self._enter_send(until, "send")
         try:
             self._make_room(until)
-            if self.records is not None and not raw:
+            if not raw and self._packs():
                 self._send_record(message, until)
                 return 0
             encoded = message if raw else self._encoded(message)
@@ -213,12 +216,21 @@ cdef class Sender(Stream):
         return 0
 
     cdef int _use_codec(self, tuple codec) except -1:
+        if codec is not None:
+            owner = getattr(codec[0], "__self__", None)
+            found = getattr(owner, "_packs", None)
+            if PyCapsule_IsValid(found, PACKS):
+                codec = (*codec, owner, found)
         self.codec = codec
-        found = getattr(getattr(codec[0], "__self__", None), "_packs", None) if codec is not None else None
-        if PyCapsule_IsValid(found, "framewire.pack_message"):
-            self.records = codec[0].__self__
-            self.pack = <pack_message> PyCapsule_GetPointer(found, "framewire.pack_message")
         return 0
+
+    cdef bint _packs(self) noexcept:
+        """Whether the codec packs messages into memory of ours."""
+        return self.codec is not None and PyTuple_GET_SIZE(self.codec) > 4
+
+    cdef int _pack(self, Output *s, object message) except -1:
+        cdef pack_message pack = <pack_message> PyCapsule_GetPointer(self.codec[5], PACKS)
+        return pack(self.codec[4], s, message)
 
     cdef int _send_record(self, object message, const Until *until) except -1:
         """`_send` of a record, which is packed on the stack and goes from there, or to what is queued."""
@@ -226,7 +238,7 @@ cdef class Sender(Stream):
         cdef uint8_t small[PACKED]
         begin_write(NULL, &s, small)
         try:
-            self.pack(self.records, &s, message)
+            self._pack(&s, message)
             self._need_open()
             if self._encoder()._joins():
                 self._enqueue(PyBytes_FromStringAndSize(<const char *> s.out, s.used))
@@ -250,7 +262,7 @@ cdef class Sender(Stream):
         cdef uint8_t small[PACKED]
         begin_write(NULL, &s, small)
         try:
-            self.pack(self.records, &s, message)
+            self._pack(&s, message)
             self._need_open()
             self._out_room(self._batch() + self.small + HEAD)
             if self._encoder()._joins():
@@ -451,7 +463,7 @@ cdef class Sender(Stream):
                     finally:
                         self.lending = outer
                     self._need_open()
-                if self.records is not None:
+                if self._packs():
                     gathered += self._gather_record(message)
                 else:
                     gathered += self._gather(message if self.codec is None else self._encoded(message), until)
