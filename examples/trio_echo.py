@@ -1,6 +1,6 @@
 """trio through the decoder, which does no I/O: an echo server and a client of it, in one program.
 
-    python examples/trio_echo.py
+python examples/trio_echo.py
 """
 
 from functools import partial

@@ -1,6 +1,6 @@
 """An echo server in uvloop, by callbacks: no task and no future for a message.
 
-    python examples/uvloop_server.py [ADDRESS]     # tcp://127.0.0.1:9003
+python examples/uvloop_server.py [ADDRESS]     # tcp://127.0.0.1:9003
 """
 
 import sys
