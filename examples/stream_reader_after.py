@@ -1,6 +1,8 @@
 """The service of stream_reader_before.py, by framewire: the same bytes on the wire.
 
-python examples/stream_reader_after.py 9000
+    python examples/stream_reader_after.py 9000
+
+docs/from_streamreader.md shows the difference.
 """
 
 import asyncio

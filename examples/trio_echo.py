@@ -1,6 +1,8 @@
 """trio through the decoder, which does no I/O: an echo server and a client of it, in one program.
 
-python examples/trio_echo.py
+    python examples/trio_echo.py
+
+It ends by itself.
 """
 
 from functools import partial

@@ -1,6 +1,8 @@
 """An echo server in uvloop, by callbacks: no task and no future for a message.
 
-python examples/uvloop_server.py [ADDRESS]     # tcp://127.0.0.1:9003
+    python examples/uvloop_server.py [ADDRESS]     # tcp://127.0.0.1:9003
+
+`framewire connect 127.0.0.1:9003 u32` is a client.
 """
 
 import sys
