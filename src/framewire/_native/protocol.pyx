@@ -39,7 +39,8 @@ cdef class Protocol(Channel):
     cdef unsigned long long turn_size
     cdef Py_ssize_t given          # bytes that the transport was given, and may still have
     cdef unsigned char behind      # the transport has bytes before ours
-    cdef unsigned char pulling, batches, replies, exact, pending, delivering, flowing
+    cdef unsigned char pulling, batches, replies, exact, delivering, flowing
+    cdef public bint _pending      # messages are there that are handed over in the next turn
     cdef public bint _paused       # reading is: by ourselves
     cdef public bint _held         # reading and delivering are: by the user
     cdef public bint _discarding   # what comes is thrown away
@@ -140,7 +141,7 @@ cdef class Protocol(Channel):
             PyBuffer_Release(&view)
 
     cdef int _came(self, const uint8_t *p, Py_ssize_t size, Block block) except -1:
-        cdef bint keeps = self.pulling or self._held or self.pending or self.delivering
+        cdef bint keeps = self.pulling or self._held or self._pending or self.delivering
         cdef list messages = None
         self.reads += 1
         self.last_in = coarse()
@@ -318,7 +319,7 @@ cdef class Protocol(Channel):
 
     def _resume(self):
         """Hand over the messages that are there, unless the user wants none now."""
-        self.pending = False
+        self._pending = False
         if not (self._held or self._discarding or self._closed or self.delivering or self._connecting):
             self._go_on(None)
 
@@ -336,7 +337,7 @@ cdef class Protocol(Channel):
             if self._unsent() and not self.corks and not self._closed:
                 self._drive()
         if more:
-            self.pending = True
+            self._pending = True
             self._later()
             if not self._paused and self.decoder._buffered() >= self.high_water // 2:
                 self._paused = True
@@ -436,29 +437,43 @@ cdef class Protocol(Channel):
     def _offer(self, message):
         """Send `message` if there is room for it now, and it is not the turn of others; whether it was."""
         cdef Until now
-        if self._unsent() + self.given >= self.high_water or self.turn_size >= 4 * FAIR_SIZE:
+        if (self._unsent() + self.given >= self.high_water or self.turn >= 4 * FAIR
+                or self.turn_size >= 4 * FAIR_SIZE):
             self._need_sending()
             return False
         before = self.bytes_out
         self._now(&now)
         self._send(message, &now, False)
+        self.turn += 1
         self.turn_size += self.bytes_out - before
         return True
 
     def send(self, message, timeout=DEFAULT):
         """Send one message now; see `MessageSocket.send`. With the default timeout, 0, BlockingIOError while
         `high_water` bytes are unsent: nothing was taken. The loop sends the rest by itself."""
-        Channel.send(self, message, timeout)
+        cdef Until until
+        self._begin_send(timeout, &until)
+        self._send(message, &until, False)
         if self._is_full:
             self._crowd()
 
     def send_many(self, messages, timeout=DEFAULT):
         """Send `messages` now, and return how many were taken before `high_water` bytes were unsent;
         BlockingIOError if that is none. See `MessageSocket.send_many`."""
-        count = Channel.send_many(self, messages, timeout)
+        cdef Until until
+        self._begin_send(timeout, &until)
+        count = Channel.send_many(self, messages, 0)
         if self._is_full:
             self._crowd()
         return count
+
+    cdef int _begin_send(self, timeout, Until *until) except -1:
+        """Only for room may a call wait, which is refused here: what is taken then is taken."""
+        self._until(timeout, until)
+        if until.timeout != 0 and self._is_full:
+            self._make_room(until)
+        self._now(until)
+        return 0
 
     @property
     def _is_full(self):
@@ -476,7 +491,7 @@ cdef class Protocol(Channel):
         self.behind = stopped
         if not stopped:
             self.given = 0
-        if not stopped and self._unsent() and not self.corks and not self._closed:
+        if not stopped and self._unsent() and not self._closed:
             self.flowing = True  # a transport that somebody has closed still sends what it gets now
             self._drive()
             self.flowing = False

@@ -345,28 +345,37 @@ class Protocol(Channel["T"]):
 
     def _offer(self, message: Any) -> bool:
         """Send `message` if there is room for it now, and it is not the turn of others; whether it was."""
-        if self.unsent >= self._high_water or self._turn_size >= 4 * FAIR_SIZE:
+        if self.unsent >= self._high_water or self._turn >= 4 * FAIR or self._turn_size >= 4 * FAIR_SIZE:
             self._need_sending()
             return False
         before, until = self._bytes_out, self._now()
         self._sending.run(until, "send", self._send, message, until)
+        self._turn += 1
         self._turn_size += self._bytes_out - before
         return True
 
     def send(self, message: Any, timeout: float | None = DEFAULT) -> None:
         """Send one message now; see `MessageSocket.send`. With the default timeout, 0, BlockingIOError while
         `high_water` bytes are unsent: nothing was taken. The loop sends the rest by itself."""
-        super().send(message, timeout)
+        self._begin_send(timeout)
+        super().send(message, 0)
         if self.unsent >= self._high_water:
             self._crowd()
 
     def send_many(self, messages: Iterable[Any], timeout: float | None = DEFAULT) -> int:
         """Send `messages` now, and return how many were taken before `high_water` bytes were unsent;
         BlockingIOError if that is none. See `MessageSocket.send_many`."""
-        count = super().send_many(messages, timeout)
+        self._begin_send(timeout)
+        count = super().send_many(messages, 0)
         if self.unsent >= self._high_water:
             self._crowd()
         return count
+
+    def _begin_send(self, timeout: float | None) -> None:
+        """Only for room may a call wait, which is refused here: what is taken then is taken."""
+        until = self._until(timeout)
+        if until.timeout != 0 and self._is_full:
+            self._make_room(until)
 
     @property
     def _is_full(self) -> bool:
@@ -382,7 +391,7 @@ class Protocol(Channel["T"]):
     def _flow(self, stopped: bool) -> None:
         """The transport has, or no longer has, bytes before ours."""
         self._transport.behind = stopped
-        if not stopped and self._out and not self._corks and not self._closed:
+        if not stopped and self._out and not self._closed:
             self._transport.flowing = True
             self._drive()
             self._transport.flowing = False

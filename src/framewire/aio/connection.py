@@ -112,8 +112,9 @@ class Clock:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
         self._watched: weakref.WeakSet[LoopConnection[Any]] = weakref.WeakSet()
-        self._handle: asyncio.TimerHandle | None = None
+        self._turn = 0  # which of the calls that were asked for counts; a handle would hold the loop
         self._pulse = PULSES[1]
+        self._runs = False
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> Clock:
@@ -128,14 +129,21 @@ class Clock:
         conn._is_watched = True
         self._watched.add(conn)
         loop = self._loop()
-        if loop is not None and (self._handle is None or conn._pulse < self._pulse):
+        if not self._runs or conn._pulse < self._pulse:
             self._pulse = min(self._pulse, conn._pulse)
-            if self._handle is not None:
-                self._handle.cancel()
-            self._handle = loop.call_later(self._pulse, self._tick)
+            self._go_on()
 
-    def _tick(self) -> None:
-        self._handle = None
+    def _go_on(self) -> None:
+        loop = self._loop()
+        if loop is not None:
+            self._runs = True
+            self._turn += 1
+            loop.call_later(self._pulse, self._tick, self._turn)
+
+    def _tick(self, turn: int) -> None:
+        if turn != self._turn:
+            return  # it was asked for a sooner one
+        self._runs = False
         pulse = PULSES[1]
         for conn in list(self._watched):
             if conn._tick() < 1e9:
@@ -144,9 +152,8 @@ class Clock:
                 conn._is_watched = False
                 self._watched.discard(conn)
         self._pulse = pulse
-        loop = self._loop()
-        if self._watched and loop is not None and self._handle is None:
-            self._handle = loop.call_later(pulse, self._tick)
+        if self._watched and not self._runs:
+            self._go_on()
 
 
 class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
@@ -165,7 +172,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
             "_linger",
             "_gone",
             "_is_gone",
-            "_writes",
+            "_can_write",
             "_is_watched",
             "_begins",
         ),
@@ -211,7 +218,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         self._closing: Any = None  # the timer of a close
         self._linger: float | None = None  # its seconds
         self._gone: Any = None  # a future: the transport has gone
-        self._is_gone = self._writes = self._is_watched = False
+        self._is_gone = self._can_write = self._is_watched = False
         self._begins: Callable[[], Any] | None = None  # with TLS: before anything can be read
         super().__init__(
             LoopTransport(),  # type: ignore[arg-type]
@@ -244,7 +251,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
             # So it says when there is something in its buffer, and when there is nothing.
             transport.set_write_buffer_limits(high=0, low=0)
             transport.get_write_buffer_size()
-            self._writes = True
+            self._can_write = True
         except (AttributeError, NotImplementedError):
             pass  # the reading end of a pipe
         fd = -1 if sock is None or not plain or os.name != "posix" else sock.fileno()
@@ -360,7 +367,7 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
         """Bytes of sent messages that the kernel has not taken yet."""
         transport = self.transport
         here: int = super().unsent
-        return here + (0 if transport is None or not self._writes else transport.get_write_buffer_size())
+        return here + (0 if transport is None or not self._can_write else transport.get_write_buffer_size())
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """What the loop's transport knows: "socket", "peername", "sockname" and so on."""
@@ -385,6 +392,12 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
 
     # --- the end ---------------------------------------------------------------------------------------
 
+    def _push_out(self) -> bool:
+        """Send what is unsent, corked or not, as far as there is room; whether something is left."""
+        if self.unsent and not self._is_gone:
+            self._drive()
+        return self.unsent > 0
+
     def _begin_closing(self, seconds: float | None) -> None:
         """Send what is unsent, say the end, read and throw away to the peer's end; `_finish` comes then, or
         after so many seconds."""
@@ -404,10 +417,10 @@ class LoopConnection(Connection["T"], _backend.protocol.Protocol["T"]):
             return
         if self.transport.is_closing():
             self._finish()
-        elif not self.unsent:
-            if self._writes:
+        elif not self._push_out():
+            if self._can_write:
                 self._end_sending()
-            if self._peer_ended or not self._writes:
+            if self._peer_ended or not self._can_write:
                 self._finish()
 
     def _finish(self) -> None:

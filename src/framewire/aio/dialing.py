@@ -81,6 +81,7 @@ async def connect(
     try:
         await begin(stream, sock)
     except BaseException:
+        stream._close_now()
         if sock is not address:
             sock.close()
         raise

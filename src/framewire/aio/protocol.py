@@ -140,7 +140,7 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
         if self._held:
             self._held = False
             self._paused = True
-            self._loop.call_soon(self._resume)
+            self._later()
 
     def start_tls(
         self,
@@ -210,8 +210,23 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
 
     def _lost(self, error: Exception | None) -> None:
         super()._lost(error)
+        while self._pending and not self._closed:
+            self._hand_more()  # what had come before
         self._closed = True
         self._call("connection_lost", self._failure_)
+
+    def _later(self) -> None:
+        self._loop.call_soon(self._hand_more)
+
+    def _hand_more(self) -> None:
+        try:
+            self._resume()
+        except Exception as error:  # as if the loop had called
+            text = "Fatal error: a callback failed."
+            what = {"message": text, "exception": error, "transport": self.transport, "protocol": self}
+            self._failure_ = self._failure_ or error
+            self._release()
+            self._loop.call_exception_handler(what)
 
     def _stopped(self) -> None:
         self._flow(True)

@@ -210,6 +210,7 @@ class MessageServer:
         self._beginning: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._parked = True
+        self._cuts = False  # nothing is served any more
         self._changed: asyncio.Future[None] | None = None
         self._done = self._loop.create_future()
         self._resume()
@@ -279,11 +280,14 @@ class MessageServer:
             conn._begins = partial(self._secure, conn)
         task = self._loop.create_task(self._begin(conn, sock))
         self._beginning.add(task)
-        task.add_done_callback(self._begun)
+        task.add_done_callback(partial(self._begun, sock))
 
-    def _begun(self, task: asyncio.Task[None]) -> None:
-        self._beginning.discard(task)
-        self._see_whether_all_ended()
+    def _begun(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        if task in self._beginning:
+            self._beginning.discard(task)
+            if task.cancelled():
+                sock.close()
+            self._see_whether_all_ended()
 
     async def _begin(self, conn: Any, sock: socket.socket) -> None:
         protocol = conn._link if self._awaited else conn
@@ -292,8 +296,17 @@ class MessageServer:
         except OSError:
             sock.close()  # it died meanwhile
             return
-        if self._awaited:
-            self._live[conn] = self._loop.create_task(self._work(conn))
+        except asyncio.CancelledError:
+            conn.abort()
+            raise
+        if self._cuts:
+            self._cut(conn)
+        elif self._awaited:
+            # In this task: another could be cancelled before it has begun, and then would never end anything.
+            task: Any = asyncio.current_task()
+            self._live[conn] = task
+            self._beginning.discard(task)
+            await self._work(conn)
 
     def _opened(self, conn: LoopConnection[Any]) -> None:
         self._live.setdefault(conn, None)
@@ -417,8 +430,8 @@ class MessageServer:
             if self._changed is None or self._changed.done():
                 self._changed = self._loop.create_future()
             await asyncio.wait([self._changed], timeout=grace)
-            self._cut_off()
             while self._count():
+                self._cut_off()
                 if self._changed.done():
                     self._changed = self._loop.create_future()
                 await asyncio.wait([self._changed], timeout=1)
@@ -428,14 +441,18 @@ class MessageServer:
             self._done.set_result(None)
 
     def _cut_off(self) -> None:
-        for task in self._beginning:
-            task.cancel()
+        # Those that begin are not cancelled: uvloop would never say that their connections are lost.
+        self._cuts = True
         for conn, work in list(self._live.items()):
             if work is not None:
                 work.cancel()
-            elif not conn._closed:
-                conn._failure_ = conn._failure_ or ConnectionClosed("the server was shut down")
-                conn._release()
+            else:
+                self._cut(conn)
+
+    def _cut(self, conn: Any) -> None:
+        if not conn._closed:
+            conn._failure_ = conn._failure_ or ConnectionClosed("the server was shut down")
+            conn._release()
 
     async def serve_forever(self) -> None:
         """Until `shutdown`, SIGTERM or SIGINT, which in the main thread drain for 5 s, and a second one ends

@@ -250,7 +250,7 @@ class MessageStream(LoopConnection["T"]):
         deadline, waited = self._deadline(timeout), False
         if self._closed:
             self._need_sending()
-        while self.unsent:
+        while self._push_out():
             if not await self._progress(deadline) and self.unsent:
                 text = f"{self.unsent} bytes could not be sent to {self._peer_name()}"
                 raise errors.timed_out(self._seconds(timeout), "send", text)
