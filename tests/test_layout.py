@@ -273,3 +273,9 @@ def test_explain_a_record(console: Console, module: str) -> None:
 def test_what_cannot_be_loaded(arguments: list[str], text: str, console: Console, module: str) -> None:
     status, out, err = console.run(*[word.replace("MODULE", module) for word in arguments])
     assert (status, out) == (2, b"") and text in err
+
+
+def test_annotations_of_lists_are_drawn_whole(backend: Any) -> None:
+    given = {"a": fw.list_of(Part, fw.u8), "b": fw.list_of(fw.u8, fw.u8, null=255, default=None)}
+    drawn = explain(declared("Lists", {"a": list[Part], "b": list[int] | None}, given))
+    assert "list[Part] = list_of(Part, u8)" in drawn and "list[int] | None = list_of(" in drawn

@@ -290,6 +290,15 @@ def test_text_that_is_refused(text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_names_are_a_mapping() -> None:
+    for call, where in (
+        (lambda: fw.Packer("u8", "u8"), "Packer"),
+        (lambda: fw.record("R", "u8 a", "u8 b"), "R"),
+    ):
+        with pytest.raises(TypeError, match=f"^{where}: names must be a mapping of record classes, not str$"):
+            call()
+
+
 def test_record() -> None:
     text = "u8 version = const(2), pad(2) hole, enumerated(u8, Kind) kind, "
     text += "u16[u8] ports = [], str_u8 name = ', = ('"

@@ -45,11 +45,18 @@ def row_of(name: str, given: list[Row]) -> tuple[Any, Any]:
     return lower_row(name, row)
 
 
+def need_names(where: str, names: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The classes that a text names; TypeError for what is no mapping, such as a second text."""
+    if names is not None and not hasattr(names, "keys"):
+        raise TypeError(f"{where}: names must be a mapping of record classes, not {type(names).__name__}")
+    return names or {}
+
+
 def rows(where: str, text: str, names: Mapping[str, Any] | None, named: bool) -> list[Row]:
     """(annotation, name, what stands right of `=` or `...`) of each field; types alone if not `named`."""
     if not isinstance(text, str):
         raise TypeError(f"{where}: the fields must be a str, not {type(text).__name__}")
-    scope = {**_SCOPE, **(names or {})}
+    scope = {**_SCOPE, **need_names(where, names)}
     found: list[Row] = []
     for words in _fields(where, text, named):
         given: Any = ...

@@ -158,6 +158,8 @@ def _named(annotation: object) -> str:
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
         return "None" if annotation is type(None) else annotation.__name__
     choices = getattr(annotation, "__args__", None)
+    if getattr(annotation, "__origin__", None) is list:
+        return f"list[{', '.join([_named(one) for one in choices or ()])}]"
     return repr(annotation) if choices is None else " | ".join([_named(one) for one in choices])
 
 
