@@ -290,6 +290,22 @@ def test_text_that_is_refused(text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_annotations_that_only_a_checker_needs_have_a_text() -> None:
+    def field(type: Any) -> Any:
+        return fw.when("flag", type=type, default=None)
+
+    class Optional(fw.Record):
+        flag: fw.u8
+        items: list[int] | None = field(fw.list_of(fw.u8, fw.u8))
+        part: memoryview | None = field(fw.view(fw.u8))
+        some: Any = field(fw.str_u8)
+
+    again = fw.record("Optional", Optional.__layout__)
+    assert again.__layout__ == Optional.__layout__
+    wire = Optional(1, [1, 2], b"ab", "c").pack()
+    assert again.unpack(wire).items == [1, 2] and again.unpack(wire).pack() == wire
+
+
 def test_names_are_a_mapping() -> None:
     for call, where in (
         (lambda: fw.Packer("u8", "u8"), "Packer"),

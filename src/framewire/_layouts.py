@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 _SCOPE: dict[str, Any] = {name: getattr(fields, name) for name in fields.__all__}
 _SCOPE |= {name: getattr(sequences, name) for name in sequences.__all__}
 _SCOPE |= {name: getattr(structure, name) for name in structure.__all__}
-_SCOPE |= {kind.__name__: kind for kind in (bool, bytes, int, str, float)}
+_SCOPE |= {kind.__name__: kind for kind in (bool, bytes, int, str, float, list, memoryview, object)}
 for _class in ("FieldType", "LengthType"):
     del _SCOPE[_class]
 
@@ -180,6 +180,10 @@ def shown(kind: Any) -> str:
         item, count = detail
         return f"{shown(item)}[{count}]"
     choices: Any = getattr(kind, "__args__", ())
+    if getattr(kind, "__origin__", None) is list:
+        return "list"
+    if str(kind) == "typing.Any":
+        return "object"
     if choices:
         return " | ".join(["None" if one is type(None) else shown(one) for one in choices])
     return str(getattr(kind, "__name__", kind))

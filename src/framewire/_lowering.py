@@ -599,6 +599,12 @@ def _required(layout: Layout) -> int:
     return last
 
 
+def may_lack(layout: Layout, i: int) -> bool:
+    """Whether a record need not have its field number i, where the bytes end before that."""
+    kind = layout.types[i][1]
+    return layout.extensible and i >= _required(layout) and (kind[0] == BITS or least_of(kind) > 0)
+
+
 def _measure(found: list[Recorded]) -> None:
     """Give each class its size, and find out whether it heeds the end.
 
