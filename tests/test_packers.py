@@ -281,6 +281,9 @@ def test_nothing_leaks(over: ModuleType) -> None:
         ("u8 a, u16 a", "two fields have one name"),
         ("u8 pack", "a field cannot have the name of a call"),
         ("u8 1a", "a field needs a name that Python can say"),
+        (f"u8{'[u8]' * 5000} a", "'u8[u8][u8]"),
+        ("u8\ud800 a", "is no type"),
+        (f"u8 a = {'-' * 20000}1", "has too many brackets or signs"),
         ("rest a, u8 b", "rest must be the last field"),
     ],
 )

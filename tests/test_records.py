@@ -655,6 +655,7 @@ class Tail(fw.Record):
         (lambda: declared("Bad", {"a": Kind}, {"a": fw.u8}), "Bad.a: u8 gives no Kind: use enumerated"),
         (lambda: declared("Bad", {"a": "Kind | int"}, {"a": fw.u8}).min_size, "Bad.a: u8 gives no Kind"),
         (lambda: declared("Bad", {"a": bool}, {"a": fw.u8}), "Bad.a: u8 gives no bool: the annotation alone"),
+        (lambda: declared("Bad", {}, {"__post_init__": print}), "Bad.__post_init__: nothing calls it"),
         (lambda: declared("Bad", {}, {"a": fw.u8}), "Bad.a: a field has an annotation: `a: u8`, say"),
         (lambda: declared("Bad", {"b": fw.u8}, {"a": fw.fixed(8)}), "Bad.a: a field has an annotation"),
         (broken(a=fw.list_u8), "Bad.a: list_u8 of what?"),

@@ -100,10 +100,13 @@ def _fields(where: str, text: str, named: bool) -> list[list[str]]:
 def _meaning(where: str, text: str, scope: Mapping[str, Any]) -> Any:
     """The value of an expression of names, literals, calls and brackets."""
     try:
-        node = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
-        raise DeclarationError(f"{where}: {text!r} is no type") from None
-    return _value(where, text, node, scope)
+        try:
+            node = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError):
+            raise DeclarationError(f"{where}: {text!r} is no type") from None
+        return _value(where, text, node, scope)
+    except (RecursionError, MemoryError):  # the parser has either
+        raise DeclarationError(f"{where}: {text[:40]!r}... has too many brackets or signs") from None
 
 
 def _value(where: str, text: str, node: ast.AST, scope: Mapping[str, Any]) -> Any:

@@ -119,6 +119,8 @@ class RecordType(Recorded):
         for key in _RESERVED:
             if key in namespace:
                 raise DeclarationError(f"{name}.{key}: the calls of records cannot be replaced")
+        if "__post_init__" in namespace:
+            raise DeclarationError(f"{name}.__post_init__: nothing calls it: reading runs no code of yours")
         for key, value in namespace.items():
             if is_type(value) and key not in namespace.get("__annotations__", {}):
                 raise DeclarationError(f"{name}.{key}: a field has an annotation: `{key}: {value!r}`, say")
