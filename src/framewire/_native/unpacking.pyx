@@ -195,10 +195,12 @@ cdef int read_unsigned(fw_walk *s, const fw_op *item, list items, Py_ssize_t cou
 
 
 cdef list read_items(fw_walk *s, const fw_op *item, fw_step *step, Py_ssize_t count):
-    """So many values, for which there is room only as they come: lists within lists may all promise many.
+    """So many values, which have room only as they come where lists may be within: all may promise many.
 
     A hook can look for all objects, and must not find a list with holes."""
-    cdef Py_ssize_t i, ready = count if count < READY else READY
+    cdef int kind = item.kind
+    cdef bint nests = kind in (RECORD, ONEOF, LIST, LISTED, REPEAT, CODEC)
+    cdef Py_ssize_t i, ready = READY if nests and count > READY else count
     cdef list items = PyList_New(ready)
     PyObject_GC_UnTrack(items)
     for i in range(ready):
