@@ -109,6 +109,64 @@ def test_the_kth_item_is_bad(backend: Any) -> None:
             cls([*["ab"] * k, 7, *["ab"] * (8 - k)]).pack()
 
 
+def test_counts_within_counts(backend: Any) -> None:
+    """Each level may promise what is left: together they have room for no more than what has come."""
+
+    class Node(fw.Record):
+        children: fw.list_u32[Node]
+
+    data = (1 << 16).to_bytes(4, "big") * 64 + bytes(1 << 18)
+    assert outcome(lambda: Node.unpack(data))[2]["reason"] == "too-deep"
+    assert peak_memory(lambda: outcome(lambda: Node.unpack(data))) < 2_000_000
+    many = declared("Many", {"x": fw.list_u32[fw.list_u8[fw.i8]]})
+    items = [[-n % 5] for n in range(5000)]
+    assert many.unpack(many(items).pack()).x == items
+
+
+def look(buffer: memoryview, offset: int) -> tuple[int, int]:
+    """A hook that looks at all objects, and changes one."""
+    for found in gc.get_objects():
+        if type(found) in (list, tuple) and len(found) == 77:
+            str([*found])
+        elif type(found).__name__ == "Outer":
+            found.inner = 5
+    return 1, offset + 1
+
+
+def test_what_is_half_read_has_no_holes(backend: Any) -> None:
+    one = fw.codec(lambda value: b"a", look, 1)
+    inner = declared("Inner", {"flag": fw.u8})
+    types = {"many": fw.list_of(one, fw.u8), "last": fw.when("inner.flag", type=one)}
+    outer = declared("Outer", {"inner": inner, "many": list, "last": object}, types)
+    assert len(outer.unpack_from(b"\1" + bytes([77]) + bytes(78))[0].many) == 77
+
+
+def test_a_half_read_row_has_no_holes() -> None:
+    hooked = declared("Hooked", {"x": object}, {"x": fw.codec(lambda value: b"a", look, 1)})
+    assert len(fw.Packer(" ".join(["Hooked"] * 77), {"Hooked": hooked}).unpack(bytes(77))) == 77
+
+
+@needs_native
+def test_a_program_is_of_one_class() -> None:
+    cls = declared("Two", {"x": fw.u16, "y": fw.u16})
+    assert cls.unpack(b"\0\1\0\2") == cls(1, 2)
+    with pytest.raises(RuntimeError, match="a program is of one class"):
+        cls._program.__init__("Two", int)
+    assert cls.unpack(b"\0\1\0\2") == cls(1, 2)
+
+
+def test_classes_that_are_called_their_own_way(backend: Any) -> None:
+    class Mine(type(fw.Record)):  # type: ignore[misc]
+        def __call__(cls, *values: object) -> str:
+            return f"called with {values}"
+
+    made: Any = Mine("Made", (fw.Record,), {"__annotations__": {"x": fw.u8}})
+    assert made(7) == "called with (7,)" and made.unpack(b"\7").x == 7
+    cls = declared("Plain", {"x": fw.u8})
+    cls._constructor = 5
+    assert cls(7).x == 7
+
+
 class Changing:
     """Changes a list while it is asked for its number."""
 

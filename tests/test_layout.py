@@ -147,9 +147,7 @@ def test_bytes_beside_it() -> None:
     drawing, _, taken = explain_record(Whole, whole.pack()).rpartition("\n\n")
     assert drawing == explain_record(Whole) and taken == VALUES
     more = explain_record(Whole, whole.pack() + b"++").splitlines()[-1]
-    assert (
-        more == f"{len(whole.pack())}         2b 2b                                 2 bytes behind the record"
-    )
+    assert more == f"{len(whole.pack()):<10} {'2b 2b':<37} of a later version, ignored"
     cut = explain_record(Whole, whole.pack()[:16]).splitlines()[-1]
     assert cut == f"{16:<10} {'':<37} here: body.length: 3 bytes needed, 0 left"
     damaged = whole.pack().replace(b"HI", b"HO")
@@ -273,3 +271,48 @@ def test_explain_a_record(console: Console, module: str) -> None:
 def test_what_cannot_be_loaded(arguments: list[str], text: str, console: Console, module: str) -> None:
     status, out, err = console.run(*[word.replace("MODULE", module) for word in arguments])
     assert (status, out) == (2, b"") and text in err
+
+
+def test_annotations_of_lists_are_drawn_whole(backend: Any) -> None:
+    given = {"a": fw.list_of(Part, fw.u8), "b": fw.list_of(fw.u8, fw.u8, null=255, default=None)}
+    drawn = explain(declared("Lists", {"a": list[Part], "b": list[int] | None}, given))
+    assert "list[Part] = list_of(Part, u8)" in drawn and "list[int] | None = list_of(" in drawn
+
+
+class Grown(fw.Record, extensible=True):
+    x: fw.u8
+    flags: int = fw.bits(4, of=fw.u8, default=1)
+    rest: int = fw.bits(4, default=2)
+    inner: fw.u8 | None = fw.when("flags", mask=4, default=None)
+    hole: bytes = fw.pad(2)
+
+
+def test_fields_that_need_not_be_there_are_drawn_as_unpack_reads_them(backend: Any) -> None:
+    assert Grown.unpack(b"\7") == Grown(7)
+    lines = explain(Grown, b"\7").split("\n\n")[-1].splitlines()
+    assert [line.split(None, 1)[1] for line in lines[1:]] == [
+        "flags is not there, so 1",
+        "rest is not there, so 2",
+        "inner is not there",
+        "hole is not there",
+    ]
+    drawn = explain(Grown, b"\7\x12\0\0later")
+    assert "flags = 1" in drawn and "6c 61 74 65 72" in drawn
+    assert drawn.endswith("of a later version, ignored") and "here:" not in drawn
+
+
+def test_bits_that_no_member_has_are_told(backend: Any) -> None:
+    cls = declared("Bits", {"a": Kind, "b": int}, {"a": fw.bits(4, of=fw.u8), "b": fw.bits(4)})
+    assert explain(cls, b"\xf1").endswith("here: a: 15 at offset 0 is no Kind")
+
+
+def test_what_a_size_says_is_drawn_to_its_end(backend: Any) -> None:
+    sized = declared("Sized", {"n": int, "x": fw.u8}, {"n": fw.size(fw.u8)})
+    grown = declared("Grown", {"n": int, "x": fw.u8}, {"n": fw.size(fw.u8)}, extensible=True)
+    two = declared("Two", {"a": grown, "b": fw.u8})
+    drawn = explain(two, b"\3\1\2\3\4").splitlines()
+    assert drawn[-2].split() == ["2", "02", "03", "a", "of", "a", "later", "version,", "ignored"]
+    assert drawn[-1].split() == ["4", "04", "b", "=", "4"]
+    assert "here: a.n: 2 bytes of it left behind the last field" in explain(
+        declared("Two", {"a": sized, "b": fw.u8}), b"\3\1\2\3\4"
+    )

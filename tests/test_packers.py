@@ -281,6 +281,9 @@ def test_nothing_leaks(over: ModuleType) -> None:
         ("u8 a, u16 a", "two fields have one name"),
         ("u8 pack", "a field cannot have the name of a call"),
         ("u8 1a", "a field needs a name that Python can say"),
+        (f"u8{'[u8]' * 5000} a", "'u8[u8][u8]"),
+        ("u8\ud800 a", "is no type"),
+        (f"u8 a = {'-' * 20000}1", "has too many brackets or signs"),
         ("rest a, u8 b", "rest must be the last field"),
     ],
 )
@@ -288,6 +291,31 @@ def test_text_that_is_refused(text: str, said: str) -> None:
     with pytest.raises(fw.DeclarationError) as caught:
         assert fw.record("R", text).min_size >= 0
     assert said in str(caught.value)
+
+
+def test_annotations_that_only_a_checker_needs_have_a_text() -> None:
+    def field(type: Any) -> Any:
+        return fw.when("flag", type=type, default=None)
+
+    class Optional(fw.Record):
+        flag: fw.u8
+        items: list[int] | None = field(fw.list_of(fw.u8, fw.u8))
+        part: memoryview | None = field(fw.view(fw.u8))
+        some: Any = field(fw.str_u8)
+
+    again = fw.record("Optional", Optional.__layout__)
+    assert again.__layout__ == Optional.__layout__
+    wire = Optional(1, [1, 2], b"ab", "c").pack()
+    assert again.unpack(wire).items == [1, 2] and again.unpack(wire).pack() == wire
+
+
+def test_names_are_a_mapping() -> None:
+    for call, where in (
+        (lambda: fw.Packer("u8", "u8"), "Packer"),
+        (lambda: fw.record("R", "u8 a", "u8 b"), "R"),
+    ):
+        with pytest.raises(TypeError, match=f"^{where}: names must be a mapping of record classes, not str$"):
+            call()
 
 
 def test_record() -> None:

@@ -214,6 +214,23 @@ def test_types_of_optional_fields(backend: Any) -> None:
 # --- bits -----------------------------------------------------------------------------------------------
 
 
+def test_none_is_a_value_of_a_type_with_null(backend: Any) -> None:
+    """What was read can be written again, and a field that is not there is not one that is null."""
+    for type, null in (
+        (fw.string(fw.i16, null=-1), b"\xff\xff"),
+        (fw.binary(fw.u8, bias=1, null=0), b"\0"),
+        (fw.view(fw.i8, null=-1), b"\xff"),
+        (fw.list_of(fw.str_u8, fw.varint, bias=1, null=0), b"\0"),
+        (fw.array_of(fw.u16, fw.u8, null=255), b"\xff"),
+    ):
+        cls = declared("One", {"flag": bool, "x": object}, {"x": fw.when("flag", type=type)})
+        assert (cls(True, None).pack(), cls(False, None).pack()) == (b"\1" + null, b"\0")
+        for wire in (b"\1" + null, b"\0"):
+            assert cls.unpack(wire).x is None and cls.unpack(wire).pack() == wire
+        with pytest.raises(fw.EncodeError, match="flag says that it is not there"):
+            cls(False, b"ab").pack()
+
+
 def test_dns_flags(backend: Any) -> None:
     """RFC 1035 section 4.1.1, with the two bits of RFC 2535."""
 

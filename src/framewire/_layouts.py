@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 _SCOPE: dict[str, Any] = {name: getattr(fields, name) for name in fields.__all__}
 _SCOPE |= {name: getattr(sequences, name) for name in sequences.__all__}
 _SCOPE |= {name: getattr(structure, name) for name in structure.__all__}
-_SCOPE |= {kind.__name__: kind for kind in (bool, bytes, int, str, float)}
+_SCOPE |= {kind.__name__: kind for kind in (bool, bytes, int, str, float, list, memoryview, object)}
 for _class in ("FieldType", "LengthType"):
     del _SCOPE[_class]
 
@@ -45,11 +45,18 @@ def row_of(name: str, given: list[Row]) -> tuple[Any, Any]:
     return lower_row(name, row)
 
 
+def need_names(where: str, names: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The classes that a text names; TypeError for what is no mapping, such as a second text."""
+    if names is not None and not hasattr(names, "keys"):
+        raise TypeError(f"{where}: names must be a mapping of record classes, not {type(names).__name__}")
+    return names or {}
+
+
 def rows(where: str, text: str, names: Mapping[str, Any] | None, named: bool) -> list[Row]:
     """(annotation, name, what stands right of `=` or `...`) of each field; types alone if not `named`."""
     if not isinstance(text, str):
         raise TypeError(f"{where}: the fields must be a str, not {type(text).__name__}")
-    scope = {**_SCOPE, **(names or {})}
+    scope = {**_SCOPE, **need_names(where, names)}
     found: list[Row] = []
     for words in _fields(where, text, named):
         given: Any = ...
@@ -93,10 +100,13 @@ def _fields(where: str, text: str, named: bool) -> list[list[str]]:
 def _meaning(where: str, text: str, scope: Mapping[str, Any]) -> Any:
     """The value of an expression of names, literals, calls and brackets."""
     try:
-        node = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
-        raise DeclarationError(f"{where}: {text!r} is no type") from None
-    return _value(where, text, node, scope)
+        try:
+            node = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError):
+            raise DeclarationError(f"{where}: {text!r} is no type") from None
+        return _value(where, text, node, scope)
+    except (RecursionError, MemoryError):  # the parser has either
+        raise DeclarationError(f"{where}: {text[:40]!r}... has too many brackets or signs") from None
 
 
 def _value(where: str, text: str, node: ast.AST, scope: Mapping[str, Any]) -> Any:
@@ -173,6 +183,10 @@ def shown(kind: Any) -> str:
         item, count = detail
         return f"{shown(item)}[{count}]"
     choices: Any = getattr(kind, "__args__", ())
+    if getattr(kind, "__origin__", None) is list:
+        return "list"
+    if str(kind) == "typing.Any":
+        return "object"
     if choices:
         return " | ".join(["None" if one is type(None) else shown(one) for one in choices])
     return str(getattr(kind, "__name__", kind))

@@ -174,6 +174,8 @@ def _lower_field(
     elif what == ONEOF:
         kind = lower(where, _with_choice(where, annotation, given, scope), scope)
     else:
+        if isinstance(given, LengthType):
+            _need_number(where, annotation, given, scope)
         kind = lower(where, given if is_type(given) else annotation, scope)
     return _little(kind) if little else kind
 
@@ -222,8 +224,7 @@ def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) ->
     if is_record(annotation):
         return RECORD, -1, False, annotation
     if not isinstance(annotation, FieldType) or annotation.kind in (CONST, PAD):
-        shown = getattr(annotation, "__name__", None) or repr(annotation)
-        raise DeclarationError(f"{where}: {shown} does not say how it is packed: use u32, f64, str_u16 ...")
+        raise _untold(where, annotation)
     kind = annotation.kind
     if kind == FLOAT:
         width, little = annotation.detail
@@ -250,6 +251,31 @@ def lower(where: str, annotation: Any, scope: dict[str, Any], lists: int = 0) ->
     if kind == LIST:
         return LIST, count[1], False, *count[3:], item
     return ARRAY, count[1], False, *count[3:], item, _typecode(where, item)
+
+
+def _untold(where: str, annotation: Any) -> DeclarationError:
+    """The error for an annotation that says what a value is, but not how it is packed."""
+    shown = getattr(annotation, "__name__", None) or repr(annotation)
+    use = "u32, f64, str_u16 ..."
+    if getattr(annotation, "__origin__", annotation) is list:
+        use, shown = "list_u16[...], = list_of(...) or = repeat(...)", "list"
+    elif _enum(annotation) is not None:
+        use = "= enumerated(u8)"
+    elif {None, type(None)} & set(getattr(annotation, "__args__", ())):
+        use, shown = "= when(...), or a type with null=", repr(annotation)
+    return DeclarationError(f"{where}: {shown} does not say how it is packed: use {use}")
+
+
+def _need_number(where: str, annotation: Any, given: LengthType, scope: dict[str, Any]) -> None:
+    """Refuse an annotation for values that a plain number never gives."""
+    try:
+        annotation = _evaluated(annotation, scope)
+    except Exception:  # noqa: BLE001 what only a checker can read
+        return
+    if annotation is bool:
+        raise DeclarationError(f"{where}: {given!r} gives no bool: the annotation alone is one byte")
+    if (what := _enum(annotation)) is not None:
+        raise DeclarationError(f"{where}: {given!r} gives no {what[0]}: use enumerated({given!r})")
 
 
 def _lower_item(where: str, annotation: Any, scope: dict[str, Any], lists: int) -> tuple[Any, ...]:
@@ -364,8 +390,8 @@ def _with_choice(where: str, annotation: Any, given: FieldType, scope: dict[str,
     if isinstance(annotation, FieldType) and annotation.kind == LIST:
         inner = _with_choice(where, _evaluated(annotation.detail, scope), given, scope)
         return FieldType(annotation.call, annotation.kind, annotation.length, inner)
-    told = {_evaluated(cls, scope) for _, cls in given.detail}
-    if set(getattr(annotation, "__args__", (annotation,))) != told:
+    told = [_evaluated(cls, scope) for _, cls in given.detail]
+    if set(getattr(annotation, "__args__", (annotation,))) != set(told):
         names = " | ".join(getattr(cls, "__name__", repr(cls)) for cls in told)
         raise DeclarationError(f"{where}: the annotation must be the classes of {given!r}: {names}")
     return given
@@ -571,6 +597,12 @@ def _required(layout: Layout) -> int:
     while last < len(layout.types) and layout.types[last][1][0] == BITS and not layout.types[last][1][7]:
         last += 1
     return last
+
+
+def may_lack(layout: Layout, i: int) -> bool:
+    """Whether a record need not have its field number i, where the bytes end before that."""
+    kind = layout.types[i][1]
+    return layout.extensible and i >= _required(layout) and (kind[0] == BITS or least_of(kind) > 0)
 
 
 def _measure(found: list[Recorded]) -> None:

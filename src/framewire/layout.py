@@ -10,7 +10,7 @@ with it.
 from __future__ import annotations
 
 from . import _backend
-from ._lowering import Recorded, final, is_record, is_steady, least_of, lowered
+from ._lowering import Recorded, default_of, final, is_record, is_steady, least_of, lowered, may_lack
 from .errors import RecordError
 from .fields import BITS, CONST, LIST, NUMBER, ONEOF, PAD, RECORD, SIZE, WHEN
 
@@ -158,6 +158,8 @@ def _named(annotation: object) -> str:
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
         return "None" if annotation is type(None) else annotation.__name__
     choices = getattr(annotation, "__args__", None)
+    if getattr(annotation, "__origin__", None) is list:
+        return f"list[{', '.join([_named(one) for one in choices or ()])}]"
     return repr(annotation) if choices is None else " | ".join([_named(one) for one in choices])
 
 
@@ -215,19 +217,28 @@ def _read(kind: tuple[Any, ...], data: bytes, at: int, end: int, name: str) -> t
     return getattr(record, "value", None), stop
 
 
-def _pieces_of_record(cls: Recorded, data: bytes, at: int, end: int, prefix: str) -> Iterator[Piece]:
-    """The fields of a record, one by one; it is at its end when they are."""
+def _pieces_of_record(
+    cls: Recorded, data: bytes, at: int, end: int, prefix: str, known: bool = True
+) -> Iterator[Piece]:
+    """The fields of a record, one by one; it is at its end when they are. `known`: it ends at `end`."""
     layout = lowered(cls)
     values: dict[str, Any] = {}
-    word = word_at = 0
+    word, word_at, sized, last = 0, -1, "", len(layout.types) - 1
     for i, (name, kind) in enumerate(layout.types):
         where = prefix + name
+        if known and at == end and may_lack(layout, i) and (kind[0] != BITS or kind[7] or word_at < 0):
+            values[name] = value = default_of(layout.given.get(name, ...))
+            yield at, b"", where, "is not there" + ("" if value is ... else f", so {_shown(value)}")
+            word_at = -1
+            continue
         if kind[0] == BITS:
             if kind[7]:
                 number = NUMBER, kind[3][1], True, kind[3], 0, (1 << 8 * kind[3][1]) - 1
                 word_at = at
                 word, at = _read(number, data, at, end, where)
             values[name] = value = _bits(kind, word)
+            if isinstance(kind[9], tuple) and kind[9][2] and value not in kind[9][1]:
+                raise _Stop(f"{where}: {value} at offset {word_at} is no {kind[9][0]}", word_at)
             yield word_at, data[word_at:at] if kind[7] else b"", where, f"= {_shown(value)}"
             continue
         if kind[0] == WHEN:
@@ -243,15 +254,19 @@ def _pieces_of_record(cls: Recorded, data: bytes, at: int, end: int, prefix: str
             at = stop
             if not 0 <= value - kind[6] <= end - at:
                 raise _Stop(f"{where}: {value - kind[6]} bytes needed, {end - at} left", at)
-            end = at + value - kind[6]
+            end, known, sized = at + value - kind[6], True, where
             continue
         stop = at
-        for offset, part, inner, what in _pieces(cls, i, kind, data, at, end, where):
+        for offset, part, inner, what in _pieces(cls, i, kind, data, at, end, where, known and i == last):
             stop = max(stop, offset + len(part))
             yield offset, part, inner, what
-        if kind[0] not in (CONST, PAD):
+        if kind[0] not in (CONST, PAD) and i < last:
             values[name] = _read(final(where, kind, {}, cls, i), data, at, end, where)[0]
         at = stop
+    if at < end and layout.extensible and known:
+        yield at, data[at:end], prefix[:-1], "of a later version, ignored"
+    elif at < end and sized:
+        raise _Stop(f"{sized}: {end - at} bytes of it left behind the last field", at)
 
 
 def _bits(kind: tuple[Any, ...], word: int) -> Any:
@@ -273,11 +288,11 @@ def _is_there(cls: Recorded, index: int, kind: tuple[Any, ...], values: dict[str
 
 
 def _pieces(
-    cls: Recorded, index: int, kind: tuple[Any, ...], data: bytes, at: int, end: int, name: str
+    cls: Recorded, index: int, kind: tuple[Any, ...], data: bytes, at: int, end: int, name: str, known: bool
 ) -> Iterator[Piece]:
     """The bytes of one field, as far as they are."""
     if kind[0] == RECORD:
-        yield from _pieces_of_record(kind[3], data, at, end, f"{name}.")
+        yield from _pieces_of_record(kind[3], data, at, end, f"{name}.", known)
     elif kind[0] in (ONEOF, LIST):
         number, stop = _read((NUMBER, *kind[1:6]), data, at, end, name)
         if kind[0] == ONEOF:
@@ -285,7 +300,7 @@ def _pieces(
             if chosen is None:
                 raise _Stop(f"{name}: the tag {number} is not in the table", at)
             yield at, data[at:stop], name, f"is {chosen.__name__}, tag {number}"
-            yield from _pieces_of_record(chosen, data, stop, end, f"{name}.")
+            yield from _pieces_of_record(chosen, data, stop, end, f"{name}.", known)
             return
         yield at, data[at:stop], name, f"has {number} items"
         for i in range(number):
@@ -294,7 +309,7 @@ def _pieces(
                 yield stop, data[stop:behind], f"{name}[{i}..{number - 1}]", ""
                 return
             item_at = stop
-            for piece in _pieces(cls, index, kind[6], data, item_at, end, f"{name}[{i}]"):
+            for piece in _pieces(cls, index, kind[6], data, item_at, end, f"{name}[{i}]", False):
                 stop = max(stop, piece[0] + len(piece[1]))
                 yield piece
     else:

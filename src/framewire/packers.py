@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 
 from . import _backend, errors
-from ._layouts import row_of, rows, shown
+from ._layouts import need_names, row_of, rows, shown
 from .errors import DeclarationError
 from .records import Record, RecordType
 
@@ -120,7 +120,7 @@ def record(
     >>> Header.__layout__
     'u8 version = const(2), u8 kind, u16[u8] ports = []'
     """
-    parsed = rows(name, fields, {name: name, **(names or {})}, True)
+    parsed = rows(name, fields, {name: name, **need_names(name, names)}, True)
     annotations = {field: kind for kind, field, _ in parsed}
     for field in annotations:
         if field.startswith("__"):

@@ -15,7 +15,7 @@ import sys
 from keyword import iskeyword
 
 from . import _backend, errors
-from ._lowering import Layout, Recorded, default_of, is_fixed, is_record, lowered, resolve
+from ._lowering import Layout, Recorded, default_of, is_fixed, is_record, is_type, lowered, resolve
 from .errors import DeclarationError
 from .fields import (
     CONST,
@@ -119,6 +119,11 @@ class RecordType(Recorded):
         for key in _RESERVED:
             if key in namespace:
                 raise DeclarationError(f"{name}.{key}: the calls of records cannot be replaced")
+        if "__post_init__" in namespace:
+            raise DeclarationError(f"{name}.__post_init__: nothing calls it: reading runs no code of yours")
+        for key, value in namespace.items():
+            if is_type(value) and key not in namespace.get("__annotations__", {}):
+                raise DeclarationError(f"{name}.{key}: a field has an annotation: `{key}: {value!r}`, say")
         for key in old.names:
             if key in namespace and key not in own:
                 raise DeclarationError(f"{name}.{key}: something else has the name of this field")
@@ -257,7 +262,8 @@ def _write_methods(cls: RecordType, namespace: dict[str, Any]) -> None:
             setattr(cls, key, made[key])
     plain: Any = object
     sets_plainly = layout.frozen or cls.__setattr__ is plain.__setattr__
-    if "__init__" not in namespace and cls.__new__ is plain.__new__ and sets_plainly:
+    called_plainly = type(cls).__call__ is type.__call__
+    if "__init__" not in namespace and cls.__new__ is plain.__new__ and sets_plainly and called_plainly:
         _backend.records.construct(cls, names, defaults, layout.kw_only)
     if "__hash__" not in namespace:
         cls.__hash__ = made["__hash__"] if layout.frozen else None  # type: ignore[assignment]
@@ -393,8 +399,9 @@ class Record(metaclass=RecordType):
     def missing(cls, data: Buffer, offset: int = 0) -> int:
         """How many bytes the record at `offset` lacks at least, 0 if it is whole. Makes no objects.
 
-        RecordError for what no further bytes can mend, except text that is no UTF-8; IndexError for a bad
-        offset. Without an end of its own (`rest`) a record is whole as soon as it can be.
+        RecordError for what no further bytes can mend, except text that is no UTF-8, and items of which not
+        all that their count says can be there yet; IndexError for a bad offset. Without an end of its own
+        (`rest`) a record is whole as soon as it can be.
 
         >>> from framewire import Record, str_u8
         >>> class Name(Record):

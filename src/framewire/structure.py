@@ -75,7 +75,8 @@ def when(
     that this record contains. With `mask` the field is there if one of these bits is set; with `equals` if
     the number, or its bits in `mask`, equal it; with neither if the number is not 0. A number that is not
     there itself says no. `type` is what stands right of `=` for a field that is always there. The earlier
-    field is yours to set: a value that it denies, or None where it promises one, is EncodeError.
+    field is yours to set: a value that it denies, or None where it promises one, is EncodeError; but of a
+    type with `null`, None is a value too.
 
     >>> from framewire import Record, str_u8, u8, u32, when
     >>> class Message(Record):

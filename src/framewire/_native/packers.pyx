@@ -14,7 +14,6 @@ from cpython.bytes cimport (
 from cpython.mem cimport PyMem_Free
 from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject, PyTypeObject
-from cpython.tuple cimport PyTuple_New
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
@@ -22,7 +21,7 @@ from ._output cimport Output, SMALL, begin_write
 from ._python cimport METH_FASTCALL, METH_O, PyMethodDef, fw_add_method
 from .packing cimport write_fields
 from .shape cimport BEHIND, Shape, fw_walk, item_slot, lost, wrong
-from .unpacking cimport begin_read, missing, read_fields
+from .unpacking cimport begin_read, missing, read_record
 
 from .. import errors
 
@@ -55,7 +54,7 @@ cdef class Row(Shape):
         try:
             begin_read(self, &s, data, <const char *> view.buf, view.len)
             s.at = checked(offset, view.len)
-            values = read_tuple(self, &s)
+            values = read_record(self, &s)
             return values, s.at
         finally:
             PyBuffer_Release(&view)
@@ -80,19 +79,10 @@ cdef Py_ssize_t checked(object offset, Py_ssize_t size) except -1:
     return offset
 
 
-cdef inline tuple read_tuple(Row self, fw_walk *s):
-    cdef tuple values
-    if self.keep is None:
-        lost()
-    values = PyTuple_New(self.values)
-    read_fields(self, s, <char *> <PyObject *> values)
-    return values
-
-
-cdef inline tuple read_whole(Row self, object source, const char *data, Py_ssize_t size):
+cdef inline object read_whole(Row self, object source, const char *data, Py_ssize_t size):
     cdef fw_walk s
     begin_read(self, &s, source, data, size)
-    values = read_tuple(self, &s)
+    values = read_record(self, &s)
     if s.at != s.size:
         wrong(&s, BEHIND, s.at, s.size - s.at)
     return values

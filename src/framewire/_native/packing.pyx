@@ -460,9 +460,14 @@ cdef int write_codec(Output *s, const fw_op *op, object value) except -1:
     return put(s, PyBytes_AS_STRING(made), PyBytes_GET_SIZE(made))
 
 
+cdef inline bint has_null(const fw_op *op) noexcept:
+    """Whether None can be written."""
+    return op.extent is not NULL and op.extent.nullable
+
+
 cdef int write_declared(Output *s, const fw_op *op, object value) except -1:
     cdef int kind = op.kind
-    if value is None and op.extent is not NULL and op.extent.nullable:
+    if value is None and has_null(op):
         return put_number(s, op, op.extent.null)
     if kind == LISTED or kind == REPEAT:
         return write_list(s, op, value)
@@ -665,7 +670,7 @@ cdef int write_structured(Shape self, Output *s, fw_step *step, object record) e
             if op.kind != WHEN:
                 write_value(s, op, held)
             elif is_there(self, s, op, record):
-                if held is None:
+                if held is None and not has_null(op.item):
                     label = <object> <PyObject *> op.label
                     raise errors.record_promised(<object> s.path.record, parts(&s.path), label)
                 write_value(s, op.item, held)

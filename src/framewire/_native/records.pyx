@@ -333,7 +333,7 @@ cdef object constructed(PyObject *cls, PyObject **args, size_t flags, PyObject *
     cdef PyObject *found = _PyType_Lookup(<PyTypeObject *> cls, "_constructor")
     cdef tuple keywords = None if names is NULL else <tuple> names
     cdef _Constructor how
-    if found is not NULL:
+    if found is not NULL and isinstance(<object> found, _Constructor):
         how = <_Constructor> found
         if _PyType_Lookup(<PyTypeObject *> cls, "__init__") is <PyObject *> how.init:
             record = PyType_GenericAlloc(<PyTypeObject *> cls, 0)

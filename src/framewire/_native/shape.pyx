@@ -283,6 +283,8 @@ cdef class Shape:
     def __init__(self, str name not None, cls):
         if not isinstance(cls, type):
             raise TypeError(f"{name}: a class is needed, not {type(cls).__name__}")
+        if self.name is not None:
+            raise RuntimeError("a program is of one class")
         self.name = name
         self.cls = cls
         self.is_row = cls is tuple

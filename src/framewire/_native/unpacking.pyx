@@ -8,7 +8,7 @@ Nothing is allocated for a count that the bytes left cannot hold.
 
 from cpython.array cimport array, clone
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.list cimport PyList_Append, PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New
@@ -35,6 +35,7 @@ cdef enum:
 
 cdef enum:
     LEB128 = 2          # LengthType.spec
+    READY = 1024        # items of a list for which there is room at once
 
 cdef extern from "fw_field.h" nogil:
     ctypedef struct fw_number:
@@ -54,6 +55,9 @@ cdef extern from "Python.h":
     object decode_utf8 "PyUnicode_DecodeUTF8"(const char *, Py_ssize_t, const char *)
     object PyUnicode_Decode(const char *, Py_ssize_t, const char *, const char *)
     object PyMemoryView_FromObject(object)
+    void PyObject_GC_Track(object)
+    void PyObject_GC_UnTrack(object)
+    bint PyObject_TypeCheck(object, PyTypeObject *)
     bint PyLong_Check(object)
     long long PyLong_AsLongLongAndOverflow(object, int *overflow) except? -1
     # Without the reference that Cython would take and give back.
@@ -190,10 +194,31 @@ cdef int read_unsigned(fw_walk *s, const fw_op *item, list items, Py_ssize_t cou
     return 0
 
 
+cdef list read_items(fw_walk *s, const fw_op *item, fw_step *step, Py_ssize_t count):
+    """So many values, which have room only as they come where lists may be within: all may promise many.
+
+    A hook can look for all objects, and must not find a list with holes."""
+    cdef int kind = item.kind
+    cdef bint nests = kind in (RECORD, ONEOF, LIST, LISTED, REPEAT, CODEC)
+    cdef Py_ssize_t i, ready = READY if nests and count > READY else count
+    cdef list items = PyList_New(ready)
+    PyObject_GC_UnTrack(items)
+    for i in range(ready):
+        step.index = i
+        value = read_value(s, item)
+        Py_INCREF(value)
+        PyList_SET_ITEM(items, i, value)
+    for i in range(ready, count):
+        step.index = i
+        PyList_Append(items, read_value(s, item))
+    PyObject_GC_Track(items)
+    return items
+
+
 cdef object read_list(fw_walk *s, const fw_op *op):
     """LIST, LISTED and REPEAT."""
     cdef uint64_t count = 0
-    cdef Py_ssize_t i, most = PY_SSIZE_T_MAX
+    cdef Py_ssize_t most = PY_SSIZE_T_MAX
     cdef const fw_op *item = op.item
     cdef fw_step *step = &s.path.steps[s.path.count]
     cdef list items
@@ -206,17 +231,13 @@ cdef object read_list(fw_walk *s, const fw_op *op):
         most = (s.size - s.at) // item.least + 1
     if count < <uint64_t> most:
         most = <Py_ssize_t> count
-    items = PyList_New(most)
     s.path.count += 1
     step.name = NULL
     if item.kind == NUMBER and not item.is_signed:
+        items = PyList_New(most)
         read_unsigned(s, item, items, most)
     else:
-        for i in range(most):
-            step.index = i
-            value = read_value(s, item)
-            Py_INCREF(value)
-            PyList_SET_ITEM(items, i, value)
+        items = read_items(s, item, step, most)
     s.path.count -= 1
     return items
 
@@ -536,7 +557,15 @@ cdef inline PyObject *read_plainly(fw_walk *s, const fw_op *op) except? NULL:
 cdef object read_record(Shape self, fw_walk *s):
     if self.keep is None:
         lost()
-    record = PyTuple_New(self.values) if self.is_row else PyType_GenericAlloc(<PyTypeObject *> self.cls, 0)
+    if self.is_row:
+        # No hook that looks for all objects may find a tuple with holes.
+        record = PyTuple_New(self.values)
+        PyObject_GC_UnTrack(record)
+        read_fields(self, s, <char *> <PyObject *> record)
+        if self.values:
+            PyObject_GC_Track(record)
+        return record
+    record = PyType_GenericAlloc(<PyTypeObject *> self.cls, 0)
     read_fields(self, s, <char *> <PyObject *> record)
     return record
 
@@ -584,6 +613,11 @@ cdef bint is_there(Shape self, const fw_op *op, const char *values) except -1:
         if value is NULL or value == <PyObject *> None:
             return False
         shape, values = at.record, <const char *> value
+        # A hook may have found the record and put something else there.
+        if shape is not NULL and not PyObject_TypeCheck(
+            <object> value, <PyTypeObject *> (<Shape> shape.owner).cls
+        ):
+            return False
     if not PyLong_Check(<object> value):
         return False
     bits = low_bits(value) & op.rule.mask

@@ -28,6 +28,7 @@ from .shape import (
     Refused,
     Wrong,
     code_of,
+    has_null,
     short,
 )
 from .straight import STRAIGHT, pack_of, unpack_of
@@ -511,10 +512,11 @@ class _Source:
                 lines += [f"  write_{i}(word, out, depth)"] if kind[8] else []
             elif kind[0] == WHEN:
                 mask, wanted, text = kind[5:]
+                refusal = f"raise Refused(errors.record_promised, {text!r})"
                 lines += [
                     f"  value = record.{name}",
                     f"  if is_met(record, {_path(text)}, {mask}, {wanted}):",
-                    f"   if value is None: raise Refused(errors.record_promised, {text!r})",
+                    *([] if has_null(kind[3]) else [f"   if value is None: {refusal}"]),
                     f"   write_{i}(value, out, depth)",
                     f"  elif value is not None: raise Refused(errors.record_denied, {text!r}, value)",
                 ]

@@ -77,3 +77,9 @@ def code_of(kind: tuple[Any, ...]) -> tuple[str, str] | None:
         letter = _INTEGERS[kind[3][1]]
         return "<" if kind[3][2] else ">", letter.lower() if kind[3][3] else letter
     return None
+
+
+def has_null(kind: tuple[Any, ...]) -> bool:
+    """Whether None is a value of the type, and can be written."""
+    at = {TEXT: 8, BINARY: 8, VIEW: 8, LISTED: 7, ARRAYED: 8}.get(kind[0])
+    return at is not None and kind[at][2] is not None
