@@ -33,7 +33,9 @@ def running(name: str, *arguments: str) -> Iterator[list[str]]:
             assert process.stdout is not None
             yield process.stdout.readline().split()
             process.send_signal(signal.SIGTERM)
-            assert process.communicate(timeout=30)[1] == ""
+            said = process.communicate(timeout=30)[1].splitlines()
+            # A debug loop on a loaded machine finds everything slow.
+            assert [line for line in said if not line.startswith("Executing <")] == []
         finally:
             process.kill()
 
