@@ -129,13 +129,13 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if reason:
         pytest.skip(f"built without the extension: {reason}")
     chosen = _backend.load(request.param)
+    over = modules_over(chosen.name)  # first: what it imports stands on the backend that is really there
     monkeypatch.setattr(_backend, "codec", chosen.codec)
     monkeypatch.setattr(_backend, "byteorder", chosen.byteorder)
     monkeypatch.setattr(_backend, "channel", chosen.channel)
     for later in _backend._LATER:
         monkeypatch.setattr(_backend, later, getattr(chosen, later), raising=False)
     monkeypatch.setattr(_backend, "name", chosen.name)
-    over = modules_over(chosen.name)
     monkeypatch.setattr(framewire, "aio", over["aio"])
     monkeypatch.setitem(sys.modules, "framewire.aio", over["aio"])
     monkeypatch.setitem(sys.modules, "framewire.aio.engine", over["aio.engine"])

@@ -932,7 +932,7 @@ def test_a_protocol_whose_peer_does_not_read_is_bounded(loop: Loop, kind: str) -
 
 
 def test_the_loop_s_own_close_loses_nothing(loop: Loop) -> None:
-    if loop.name == "uvloop":
+    if loop.name == "uvloop" or sys.version_info >= (3, 12):
         pytest.skip("whose transports, when closed, take nothing more at all")
 
     async def main() -> None:

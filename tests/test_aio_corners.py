@@ -9,11 +9,10 @@ import weakref
 from typing import Any
 
 import pytest
-from peers import reset, sockets
+from peers import reset
 from test_aio import MIB, U32, Loop, Recorder, half, loop, protocol, read_all, turns, write
 
 import framewire as fw
-from framewire import _backend
 
 __all__ = ["loop"]  # the fixture
 
@@ -208,6 +207,59 @@ def test_a_server_can_be_shut_down_in_any_turn(loop: Loop, kind: str, how: str) 
             for raw in raws:
                 raw.close()
             gc.collect()
+
+    loop(main)
+
+
+@pytest.mark.parametrize("kind", ["plain", "awaited"])
+@pytest.mark.parametrize("wire", [[b"a", b"bad", b"b"], [b"bad"]])
+def test_a_codec_that_raises_is_the_connection_s_end(
+    loop: Loop, kind: str, wire: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Codec:
+        def encode(self, message: bytes) -> bytes:
+            return message
+
+        def decode(self, data: bytes) -> bytes:
+            if data == b"bad":
+                raise KeyError(data)
+            return data
+
+    ends: list[Any] = []
+
+    async def main() -> None:
+        handler: Any = awaited if kind == "awaited" else (lambda conn, message: message)
+        hook = lambda conn, error: ends.append(error)  # noqa: E731
+        async with await fw.aio.serve(
+            handler, "tcp://127.0.0.1:0", U32, codec=Codec(), on_close=hook
+        ) as server:
+            async with await fw.aio.connect(server.address, U32) as conn:
+                await conn.send_many(wire)
+                assert [message async for message in conn] == wire[: wire.index(b"bad")]
+
+    loop(main)
+    assert [type(end) for end in ends] == [KeyError]
+    assert [record.message.split(": ")[1] for record in caplog.records] == ["the handler failed"]
+
+
+def test_records_are_sent_and_received(loop: Loop) -> None:
+    class Chunk(fw.Record):
+        number: fw.u32
+        data: fw.bytes_u32
+
+    async def main() -> None:
+        codec = fw.Messages(Chunk)
+        chunks: list[Any] = [Chunk(i, bytes(i % 100)) for i in range(1000)]
+        for framing in (U32, fw.COBS()):
+            for handler in (awaited, lambda conn, message: message):
+                async with await fw.aio.serve(handler, "tcp://127.0.0.1:0", framing, codec=codec) as server:
+                    async with await fw.aio.connect(server.address, framing, codec=codec) as conn:
+                        sending = asyncio.create_task(conn.send_many(chunks))
+                        assert [await conn.recv() for _ in chunks] == chunks
+                        assert await sending == 1000
+                        assert await conn.request(Chunk(1, bytes(70_000))) == Chunk(1, bytes(70_000))
+                        with pytest.raises(fw.EncodeError):
+                            await conn.send("none")
 
     loop(main)
 

@@ -16,6 +16,7 @@ class Protocol(Channel[_T]):
     _discarding: bool
     _held: bool
     _paused: bool
+    _pending: bool
     _waiting: bool
     def __init__(
         self,

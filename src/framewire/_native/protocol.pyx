@@ -164,6 +164,11 @@ cdef class Protocol(Channel):
                 return 0
         except MemoryError:
             self.broken = True
+        except Exception as error:  # the codec's
+            if not self.replies:
+                raise
+            self._end_by(error)
+            return 0
         if not self.pulling:
             if not keeps:
                 self._go_on(messages)
@@ -359,6 +364,11 @@ cdef class Protocol(Channel):
                     if getattr(error, "recoverable", False):
                         continue  # what was skipped; it has been reported
                     self._stop(error)
+                    return False
+                except Exception as error:  # the codec's
+                    if not self.replies:
+                        raise
+                    self._end_by(error)
                     return False
                 if not messages:
                     self._move_large()

@@ -307,6 +307,11 @@ class Protocol(Channel["T"]):
                     continue  # what was skipped; it has been reported
                 self._stop(error)
                 return False
+            except Exception as error:  # the codec's
+                if not self._replies:
+                    raise
+                self._end_by(error)
+                return False
             if not messages:
                 return False
             count += len(messages)

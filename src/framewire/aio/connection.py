@@ -128,7 +128,6 @@ class Clock:
             return
         conn._is_watched = True
         self._watched.add(conn)
-        loop = self._loop()
         if not self._runs or conn._pulse < self._pulse:
             self._pulse = min(self._pulse, conn._pulse)
             self._go_on()

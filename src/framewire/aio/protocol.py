@@ -56,7 +56,7 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
     What callbacks send while they handle what arrived together goes together. `framing` may be changed in
     `message_received`, for the next message; who overrides `messages_received`, and gets lists, gives it up.
 
-    Close it by `close`: the transport's own loses, on uvloop, what is `unsent` then.
+    Close it by `close`: the transport's own loses, on uvloop and from CPython 3.12 on, what is `unsent` then.
 
     The options are those of `MessageSocket`; its timeouts end the connection. One loop, and its thread.
 
@@ -232,6 +232,8 @@ class MessageProtocol(LoopConnection["T"], asyncio.BufferedProtocol):
         self._flow(True)
 
     def _resumed(self) -> None:
+        if getattr(self.transport, "_write_ready", self) is None:
+            return  # CPython 3.12 on: a transport that somebody has closed could wait for room no more
         self._flow(False)
         if self._discarding:
             self._go_on_closing()
