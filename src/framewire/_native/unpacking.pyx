@@ -8,7 +8,7 @@ Nothing is allocated for a count that the bytes left cannot hold.
 
 from cpython.array cimport array, clone
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.list cimport PyList_Append, PyList_New, PyList_SET_ITEM
+from cpython.list cimport PyList_Append, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New
@@ -555,18 +555,17 @@ cdef inline PyObject *read_plainly(fw_walk *s, const fw_op *op) except? NULL:
 
 
 cdef object read_record(Shape self, fw_walk *s):
+    cdef bint hides
     if self.keep is None:
         lost()
-    if self.is_row:
-        # No hook that looks for all objects may find a tuple with holes.
-        record = PyTuple_New(self.values)
+    record = PyTuple_New(self.values) if self.is_row else PyType_GenericAlloc(<PyTypeObject *> self.cls, 0)
+    # A hook that looks for all objects must not find a tuple with holes. What has one keeps something.
+    hides = self.is_row and PyList_GET_SIZE(self.keep) > 0
+    if hides:
         PyObject_GC_UnTrack(record)
-        read_fields(self, s, <char *> <PyObject *> record)
-        if self.values:
-            PyObject_GC_Track(record)
-        return record
-    record = PyType_GenericAlloc(<PyTypeObject *> self.cls, 0)
     read_fields(self, s, <char *> <PyObject *> record)
+    if hides:
+        PyObject_GC_Track(record)
     return record
 
 
