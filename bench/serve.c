@@ -198,8 +198,10 @@ static const char *exchange(struct crowd *crowd, int depth, Py_ssize_t requests,
             return "cannot send";
     while (*replies < sent) {
         const int ready = epoll_wait(crowd->poll, events, READY, 30000);
+        if (ready < 0 && errno == EINTR)
+            continue;
         if (ready <= 0)
-            return "no reply within 30 s";
+            return ready ? "cannot wait" : "no reply within 30 s";
         for (int i = 0; i < ready; i++) {
             struct client *client = events[i].data.ptr;
             const ssize_t n = recv(client->fd, crowd->back, BLOCK, 0);
