@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import sys
 from array import array
@@ -201,7 +202,8 @@ def test_records_and_what_is_inside(over: ModuleType) -> None:
 def test_unpacking_a_message_of_dns() -> None:
     """Compressed names, as the docstring of Reader has it; a loop of pointers ends."""
     space: dict[str, Any] = {}
-    lines = [line[8:] for line in cursors.Reader.__doc__.splitlines() if line[4:8] in (">>> ", "... ")]  # type: ignore[union-attr]
+    text = inspect.getdoc(cursors.Reader) or ""
+    lines = [line[4:] for line in text.splitlines() if line[:4] in (">>> ", "... ")]
     start = lines.index("def name(reader):")
     stop = next(i for i, line in enumerate(lines) if line.startswith("    return"))
     exec("\n".join(lines[start : stop + 1]), space)
