@@ -144,7 +144,7 @@ def test_compiler_then_none_in_the_same_tree(tree: Path, tmp_path: Path) -> None
     assert "none-any" not in wheels[0].name
     assert NATIVE == {Path(name).name.partition(".")[0] for name in held if name.endswith((".so", ".pyd"))}
     assert not {name for name in held if name.endswith((".pyx", ".pxd", ".c", ".h"))}
-    assert wheels[0].stat().st_size < 1_000_000
+    assert wheels[0].stat().st_size < 100_000 * len(NATIVE), "is there debugging information in it?"
     assert backend_of(wheels[0], tmp_path / "native") == "native"
 
     status, log, wheels = build_wheel(tree, **NO_COMPILER)
