@@ -10,13 +10,13 @@ import os
 import socket
 import subprocess
 import sys
-import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
 from random import Random
 from typing import Any
 
 import pytest
+from loops import Loop
 from peers import reset, sockets
 
 import framewire as fw
@@ -24,56 +24,7 @@ from framewire import _backend
 
 U16 = fw.LengthPrefixed(fw.u16)
 U32 = fw.LengthPrefixed(fw.u32)
-LOOPS = ["asyncio", "uvloop"]
 MIB = 1 << 20
-Main = Callable[[], Awaitable[Any]]
-
-
-class Loop:
-    """Runs a test's coroutine; what the loop had to report, a task that is left or a leaked warning is an
-    error of the test, unless it takes the reports itself."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.reports: list[dict[str, Any]] = []
-
-    def __call__(self, main: Main) -> Any:
-        if self.name == "uvloop":
-            import uvloop
-
-            loop = uvloop.new_event_loop()
-        else:
-            loop = asyncio.SelectorEventLoop()
-        loop.set_debug(True)
-        loop.slow_callback_duration = 60
-        loop.set_exception_handler(lambda _, context: self.reports.append(context))
-
-        async def body() -> Any:
-            result = await asyncio.wait_for(main(), 25)
-            await asyncio.sleep(0)
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            assert not left, f"tasks are left: {left}"
-            return result
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                result = loop.run_until_complete(body())
-        finally:
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
-            asyncio.set_event_loop(None)
-        gc.collect()
-        return result
-
-
-@pytest.fixture(params=LOOPS)
-def loop(request: pytest.FixtureRequest, backend: _backend.Backend) -> Iterator[Loop]:
-    if request.param == "uvloop" and importlib.util.find_spec("uvloop") is None:
-        pytest.skip("uvloop is not installed")
-    runner = Loop(request.param)
-    yield runner
-    assert not runner.reports, runner.reports
 
 
 @pytest.fixture(params=["tcp", "unix"])

@@ -9,13 +9,11 @@ import weakref
 from typing import Any
 
 import pytest
+from loops import Loop
 from peers import reset
-from test_aio import MIB, U32, Loop, Recorder, half, loop, protocol, read_all, turns, write
+from test_aio import MIB, U32, Recorder, half, protocol, read_all, turns, write
 
 import framewire as fw
-
-__all__ = ["loop"]  # the fixture
-
 
 # --- corks -----------------------------------------------------------------------------------------------
 

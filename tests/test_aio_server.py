@@ -10,12 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from loops import Loop
 from peers import reset
-from test_aio import Loop, loop, read_all, turns
+from test_aio import read_all, turns
 
 import framewire as fw
-
-__all__ = ["loop"]  # the fixture
 
 LINES = fw.Lines()
 HERE = "tcp://127.0.0.1:0"
